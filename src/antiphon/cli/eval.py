@@ -1,0 +1,129 @@
+"""`antiphon eval`: figures of an agent."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+from rich.progress import Progress
+from rich.table import Table
+
+from antiphon.cli.options import Bundle, Json, Seed
+from antiphon.errors import AntiphonError
+
+if TYPE_CHECKING:
+    from antiphon.evaluation.commands import Report
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode=None)
+
+
+@app.callback()
+def evaluate() -> None:
+    """Measure an agent.
+
+    Examples:
+
+        antiphon eval commands --data manifest.jsonl
+    """
+
+
+@app.command()
+def commands(
+    data: Annotated[Path, typer.Option(help="Manifest of `path` and `slots` lines.")],
+    noise: Annotated[Path | None, typer.Option(help="Recording of noise to mix in.")] = None,
+    snr: Annotated[float | None, typer.Option(help="Signal-to-noise ratio in dB.")] = None,
+    other: Annotated[
+        Path | None, typer.Option(help="Folder of other speech: counts false orders.")
+    ] = None,
+    bundle: Bundle = "cafe",
+    as_json: Json = False,
+    workers: Annotated[int, typer.Option(min=1, help="Processes, of one thread each.")] = 2,
+    seed: Seed = 0,
+    details: Annotated[
+        Path | None, typer.Option(help="File for one JSON line a clip: all that was made of it.")
+    ] = None,
+    confusions: Annotated[int, typer.Option(help="How many confusions to list.")] = 20,
+) -> None:
+    """Stream recordings of orders through the agent and count the orders that are exactly right.
+
+    Examples:
+
+        antiphon eval commands --data barista/manifest.jsonl
+
+        antiphon eval commands --data barista/manifest.jsonl --noise kitchen.flac --snr 12
+
+        antiphon eval commands --data barista/manifest.jsonl --other other_speech/ --json
+    """
+    from antiphon.bundle import find, load
+    from antiphon.evaluation.commands import Noise, judge_all, other_clips, read_manifest, report
+
+    if (noise is None) != (snr is None):
+        raise AntiphonError("--noise and --snr belong together; give both or neither")
+    mixed = Noise(path=noise, snr=snr) if noise is not None and snr is not None else None
+    clips = read_manifest(data)
+    others = other_clips(other) if other else []
+    folder = load(find(bundle)).folder
+    with _progress(len(clips) + len(others), quiet=as_json) as advance:
+        made = judge_all(folder, clips, noise=mixed, seed=seed, workers=workers, progress=advance)
+        rest = judge_all(folder, others, seed=seed, workers=workers, progress=advance)
+    if details is not None:
+        lines = [outcome.model_dump_json() + "\n" for outcome in [*made, *rest]]
+        details.write_text("".join(lines), encoding="utf-8")
+    figures = report(
+        made,
+        bundle=str(folder),
+        data=str(data),
+        noise=mixed,
+        seed=seed,
+        other=rest if other else None,
+    )
+    if as_json:
+        print(figures.model_dump_json(indent=2))
+    else:
+        _print(figures, confusions)
+
+
+@contextmanager
+def _progress(total: int, *, quiet: bool) -> Generator[Callable[[], None]]:
+    console = Console(stderr=True)
+    with Progress(console=console, transient=True, disable=quiet) as progress:
+        task = progress.add_task("listening", total=total)
+        yield lambda: progress.advance(task)
+
+
+def _print(figures: Report, most: int) -> None:
+    console = Console()
+    noise = f", {figures.noise} at {figures.snr:g} dB" if figures.noise else ", as recorded"
+    head = f"{figures.data}{noise}; bundle {figures.bundle}, seed {figures.seed}"
+    console.print(head, style="bold", highlight=False)
+    table = Table(show_header=False)
+    table.add_row("command acceptance", str(figures.acceptance))
+    table.add_row("slot F1", "-" if math.isnan(figures.slot_f1) else f"{figures.slot_f1:.3f}")
+    table.add_row("answered", str(figures.answer_rate))
+    table.add_row("text and call agree", str(figures.agreement))
+    if figures.false_orders is not None:
+        table.add_row("false orders on other speech", str(figures.false_orders))
+    table.add_row("first audible sample, P50", _ms(figures.first_audible_p50))
+    table.add_row("first audible sample, P90", _ms(figures.first_audible_p90))
+    table.add_row("began before the caller's end", str(figures.early))
+    table.add_row(
+        "frame, median and 99th percentile", f"{_ms(figures.frame_p50)}, {_ms(figures.frame_p99)}"
+    )
+    console.print(table, highlight=False)
+    if figures.confusions:
+        wrong = Table(title="what was confused with what", title_justify="left")
+        for column in ("slot", "wanted", "heard"):
+            wrong.add_column(column)
+        wrong.add_column("clips", justify="right")
+        for entry in figures.confusions[:most]:
+            wrong.add_row(entry.slot, entry.wanted, entry.heard, str(entry.count))
+        console.print(wrong, highlight=False)
+
+
+def _ms(value: float | None) -> str:
+    return "-" if value is None else f"{value:.0f} ms" if value >= 100 else f"{value:.1f} ms"

@@ -1,0 +1,119 @@
+"""`antiphon talk`: let an agent answer recordings."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from antiphon.cli.options import Bundle, Json, Seed
+
+if TYPE_CHECKING:
+    from antiphon.runtime.agent import Answer
+
+
+def talk(
+    files: Annotated[list[Path], typer.Argument(help="Recordings: WAV, FLAC, Ogg, MP3 ...")],
+    bundle: Bundle = "cafe",
+    out: Annotated[
+        Path, typer.Option(help="Folder for reply.wav, call.wav and call.png; made if missing.")
+    ] = Path(),
+    as_json: Json = False,
+    seed: Seed = 0,
+    realtime: Annotated[
+        bool, typer.Option("--realtime", help="Feed the recording at the pace of a call.")
+    ] = False,
+) -> None:
+    """Play recordings to an agent, print what it heard and answered, and keep its voice.
+
+    Writes reply.wav (the agent), call.wav (left: agent, right: caller, as played) and call.png
+    (the call drawn; not with --json). With several files each name begins with its file's.
+
+    Examples:
+
+        antiphon talk order.wav
+
+        antiphon talk order.wav --realtime --out heard/
+
+        antiphon talk *.flac --json | jq '.[].order'
+    """
+    from antiphon.runtime.agent import Agent
+
+    agent = Agent.load(bundle)
+    out.mkdir(parents=True, exist_ok=True)
+    answers: list[dict[str, Any]] = []
+    for number, file in enumerate(files):
+        answer = agent.answer(file, seed=seed, realtime=realtime)
+        prefix = _prefix(files, number)
+        reply = out / f"{prefix}reply.wav"
+        written = [reply, *_write(answer, out, prefix)]
+        answers.append({"file": str(file), **answer.as_json(str(reply))})
+        if not as_json:
+            picture, why_not = _draw(answer, out / f"{prefix}call.png")
+            _print(file, answer, [*written, *picture])
+            if why_not:
+                print(why_not, file=sys.stderr)
+    if as_json:
+        print(json.dumps(answers if len(files) > 1 else answers[0], indent=2))
+
+
+def _prefix(files: list[Path], number: int) -> str:
+    """What tells the written files of several recordings apart, also of the same name."""
+    if len(files) == 1:
+        return ""
+    stem = files[number].stem
+    same = [file for file in files if file.stem == stem]
+    return f"{stem}-" if len(same) == 1 else f"{stem}-{number + 1}-"
+
+
+def _write(answer: Answer, out: Path, prefix: str) -> list[Path]:
+    import numpy as np
+
+    from antiphon.audio.io import write
+
+    write(out / f"{prefix}reply.wav", answer.audio)
+    call = out / f"{prefix}call.wav"
+    write(call, np.stack([answer.audio, answer.caller]))
+    return [call]
+
+
+def _draw(answer: Answer, path: Path) -> tuple[list[Path], str]:
+    """The picture's path, or why there is none."""
+    try:
+        from antiphon.corpus.show import draw
+    except ImportError as error:
+        return [], f"No picture was drawn: {error.name or error} is not installed."
+    from antiphon.runtime.recall import as_conversation
+
+    draw(as_conversation(answer), path)
+    return [path], ""
+
+
+def _print(file: Path, answer: Answer, written: list[Path]) -> None:
+    console = Console()
+    seconds = len(answer.caller) / 16_000
+    console.print(f"{file}  ({seconds:.1f} s of call)", style="bold", highlight=False)
+    facts = Table.grid(padding=(0, 2))
+    facts.add_row("heard", answer.caller_text or "(nothing)")
+    facts.add_row("answered", answer.agent_text or "(nothing)")
+    calls = [f"{call.name} {json.dumps(call.arguments)}" for call in answer.calls]
+    facts.add_row("calls", "\n".join(calls) or "(none)")
+    facts.add_row("order", json.dumps(answer.order) if answer.order else "(none)")
+    console.print(facts, highlight=False)
+    latency = answer.latency_ms
+    table = Table(title="latency", title_justify="left")
+    table.add_column("what")
+    table.add_column("value", justify="right")
+    first = "(no answer)" if latency.first_audible is None else f"{latency.first_audible:.0f} ms"
+    table.add_row("caller's last sound to agent's first", first)
+    table.add_row("frame of 80 ms, median", f"{latency.frame_p50:.1f} ms")
+    table.add_row("frame of 80 ms, 99th percentile", f"{latency.frame_p99:.1f} ms")
+    table.add_row("real-time factor", f"{latency.real_time_factor:.3f}")
+    table.add_row("frames that took longer than 80 ms", str(latency.late_frames))
+    console.print(table)
+    console.print("wrote " + ", ".join(str(path) for path in written), highlight=False)

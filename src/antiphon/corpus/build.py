@@ -1,0 +1,251 @@
+"""Builds a corpus from a scenario: sampled dialogues, spoken, mixed and written by many workers.
+
+Every conversation is made from (seed, number) alone, so that the same seed gives the same bytes
+whatever the number of workers, and after a kill only what is missing is made. Knows nothing of
+training; audio stays clean, for augmentation belongs to training.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import multiprocessing
+import os
+import random
+import zlib
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict
+
+from antiphon.corpus.conversation import Conversation
+from antiphon.corpus.dialogue import Dialogue, sample_dialogue
+from antiphon.corpus.disk import (
+    INDEX,
+    SHARD,
+    Entry,
+    put,
+    read_index,
+    write_conversation,
+    write_index,
+    written,
+)
+from antiphon.corpus.mix import Spoken, mix
+from antiphon.corpus.real import Recording, read_recordings
+from antiphon.corpus.scenario import Scenario, load_scenario
+from antiphon.corpus.voices import Group, Speech, Voices
+from antiphon.errors import CorpusError
+
+Split = Literal["train", "valid", "test"]
+
+_FORMAT = 1  # raise when the same seed no longer gives the same bytes
+_BUCKETS = 20  # a dialogue's words decide its split: one twentieth each for valid and test
+_BUCKET: dict[int, Split] = {0: "valid", 1: "test"}
+_TRIES = 1_000
+_OUT_OF_DOMAIN = "out_of_domain"
+
+
+class Plan(BaseModel):
+    """What a corpus is made from; kept beside it as build.json, which a rebuild must match."""
+
+    model_config = ConfigDict(frozen=True)
+
+    format: int = _FORMAT
+    scenario: str
+    scenario_sha256: str
+    seed: int
+    split: Split
+    voices: Group
+    real: tuple[str, ...] = ()
+    real_share: float = 0.0
+
+
+def build(
+    scenario: str | os.PathLike[str],
+    out: str | os.PathLike[str],
+    *,
+    conversations: int,
+    seed: int = 1,
+    voices: Group = "train",
+    split: Split | None = None,
+    workers: int = 1,
+    real: Sequence[str | os.PathLike[str]] = (),
+    real_share: float = 0.5,
+    progress: Callable[[int, int], None] | None = None,
+) -> list[Entry]:
+    """Make `conversations` conversations in `out`, or those of them that are not there yet.
+
+    split: whose dialogues, by default those that go with the voices; no dialogue (by the words
+    of its callers) is in two splits. real: manifests of recordings (jsonl with "path" and perhaps
+    "text") that stand in for the caller in `real_share` of the out-of-domain turns. progress is
+    told (done, of how many). Returns the index. A corpus never shrinks.
+
+    Raises CorpusError (the folder holds another corpus, full disk, bad manifest), ScenarioError
+    and VoiceError.
+    """
+    if conversations < 1:
+        raise CorpusError("a corpus needs at least one conversation")
+    scenario_path, folder = Path(scenario), Path(out)
+    load_scenario(scenario_path)  # its errors belong here, not into a worker
+    plan = Plan(
+        scenario=scenario_path.name,
+        scenario_sha256=_digest(scenario_path),
+        seed=seed,
+        split=split or ("test" if voices == "test" else "train"),
+        voices=voices,
+        real=tuple(_digest(Path(path)) for path in real),
+        real_share=real_share if real else 0.0,
+    )
+    _agree(folder, plan)
+    job = Job(scenario_path, folder, plan, tuple(Path(path) for path in real))
+    read_recordings(job.real)
+    there = len(read_index(folder / INDEX)) if (folder / INDEX).exists() else 0
+    total = max(conversations, there)
+    entries: list[Entry] = []
+    for entry in _entries(job, total, workers):
+        entries.append(entry)
+        if len(entries) % SHARD == 0 and len(entries) > there:
+            write_index(folder, entries)
+        if progress:
+            progress(len(entries), total)
+    write_index(folder, entries)
+    return entries
+
+
+class Job:
+    """One worker's share of a build; its voices start with the first conversation it makes."""
+
+    def __init__(self, scenario: Path, folder: Path, plan: Plan, real: tuple[Path, ...]) -> None:
+        self.scenario, self.folder, self.plan, self.real = scenario, folder, plan, real
+        self._tools: tuple[Scenario, Voices, list[Recording]] | None = None
+
+    def make(self, index: int) -> Entry:
+        """Conversation `index`, made unless it is there already."""
+        there = written(self.folder, index)
+        if there is not None:
+            return there
+        if self._tools is None:
+            self._tools = (load_scenario(self.scenario), Voices(), read_recordings(self.real))
+        scenario, voices, recordings = self._tools
+        key = f"{self.plan.seed} {self.plan.split} {index}"
+        dialogue = _dialogue(scenario, self.plan.split, random.Random(f"{key} dialogue"))
+        conversation = speak(dialogue, self.plan, voices, recordings, random.Random(f"{key} sound"))
+        return write_conversation(self.folder, index, conversation)
+
+    def close(self) -> None:
+        """End the voices."""
+        if self._tools is not None:
+            self._tools[1].close()
+
+
+def speak(
+    dialogue: Dialogue,
+    plan: Plan,
+    voices: Voices,
+    recordings: Sequence[Recording],
+    rng: random.Random,
+) -> Conversation:
+    """The dialogue in the voices of the plan, one caller throughout."""
+    caller = voices.caller(plan.voices, rng)
+    spoken: list[Spoken] = []
+    for turn in dialogue.turns:
+        chance = rng.random()
+        recorded = turn.speaker == "caller" and turn.intent == _OUT_OF_DOMAIN and recordings
+        if recorded and chance < plan.real_share:
+            recording = rng.choice(recordings)
+            said = turn.model_copy(update={"text": recording.text, "pauses": ()})
+            data: dict[str, Any] = {"voice": "recorded"}
+            if not recording.text:
+                data["recorded_without_text"] = True
+            spoken.append(Spoken(said, recording.speech(), data))
+            continue
+        voice = voices.agent if turn.speaker == "agent" else caller
+        speech: Speech = voice.speak(turn.text, rng, turn.tone)
+        spoken.append(Spoken(turn, speech, {"voice": voice.name}))
+    return mix(spoken, dialogue.tail)
+
+
+def split_of(dialogue: Dialogue) -> Split:
+    """The split that a dialogue belongs to, by what its callers say."""
+    words = "|".join(turn.text for turn in dialogue.turns if turn.speaker == "caller")
+    return _BUCKET.get(zlib.crc32(words.encode()) % _BUCKETS, "train")
+
+
+def _dialogue(scenario: Scenario, split: Split, rng: random.Random) -> Dialogue:
+    for _ in range(_TRIES):
+        dialogue = sample_dialogue(scenario, rng)
+        if not dialogue.turns or split_of(dialogue) == split:
+            return dialogue
+    raise CorpusError(
+        f"the scenario has too few dialogues to keep some apart for {split}: "
+        f"none in {_TRIES}; give callers more ways to say things"
+    )
+
+
+def _entries(job: Job, total: int, workers: int) -> Iterator[Entry]:
+    """Every conversation in order, made here or by other processes."""
+    if workers <= 1:
+        try:
+            yield from map(job.make, range(total))
+        finally:
+            job.close()
+        return
+    pool = ProcessPoolExecutor(
+        workers,
+        mp_context=multiprocessing.get_context("spawn"),
+        initializer=_start,
+        initargs=(job.scenario, job.folder, job.plan, job.real),
+    )
+    try:
+        yield from pool.map(_make, range(total), chunksize=4)
+    except BrokenProcessPool as error:
+        raise CorpusError(
+            "a worker was ended from outside (out of memory?); what is finished stays, "
+            "so run the same command again, perhaps with fewer workers"
+        ) from error
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)
+
+
+_job: Job | None = None  # a worker process's own
+
+
+def _start(scenario: Path, folder: Path, plan: Plan, real: tuple[Path, ...]) -> None:
+    global _job  # noqa: PLW0603 (a pool's initializer has no other place for it)
+    _job = Job(scenario, folder, plan, real)
+
+
+def _make(index: int) -> Entry:
+    assert _job is not None
+    return _job.make(index)
+
+
+def _agree(folder: Path, plan: Plan) -> None:
+    """Refuse to mix two corpora in one folder."""
+    path = folder / "build.json"
+    wanted = plan.model_dump_json(indent=2)
+    if path.exists():
+        try:
+            there = json.loads(path.read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:
+            raise CorpusError(f"{path} is not readable; choose another folder") from error
+        differing = [k for k, v in json.loads(wanted).items() if there.get(k) != v]
+        if differing:
+            raise CorpusError(
+                f"{folder} holds a corpus made with another {differing[0].replace('_', ' ')}; "
+                "choose another folder"
+            )
+        return
+    if folder.is_file() or (folder.is_dir() and any(folder.iterdir())):
+        raise CorpusError(f"{folder} exists and is no corpus of this build; choose another folder")
+    put(path, wanted.encode())
+
+
+def _digest(path: Path) -> str:
+    try:
+        return hashlib.sha256(path.read_bytes()).hexdigest()
+    except OSError as error:
+        raise CorpusError(f"{path} cannot be read: {error.strerror}") from error

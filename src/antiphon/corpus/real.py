@@ -1,0 +1,95 @@
+"""Real recordings that stand in for callers: read from manifests, cut to their speech.
+
+A manifest is jsonl: "path", relative to the manifest, and perhaps "text".
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+
+from antiphon.audio import SAMPLE_RATE
+from antiphon.audio.io import read
+from antiphon.corpus.conversation import Word
+from antiphon.corpus.tokenizer import normalise
+from antiphon.corpus.voices.speech import Speech, Timed, faded, levelled
+from antiphon.errors import AudioError, CorpusError
+
+_LONGEST = 20.0  # s; a caller's turn is not longer
+_LOUD = 10**-3.0  # of the loudest 10 ms: what counts as speech
+
+
+@dataclass(frozen=True)
+class Recording:
+    """One clip; text: normalised words, "" where nobody wrote down what is said."""
+
+    path: Path
+    text: str
+
+    def speech(self) -> Speech:
+        """The clip as speech, its words (if known) spread over it by their letters."""
+        samples = _clip(self.path)
+        frames = samples[: len(samples) // 160 * 160].reshape(-1, 160)
+        power = np.square(frames).mean(axis=1)
+        loud = np.flatnonzero(power > power.max() * _LOUD)
+        start, end = loud[0] / 100, (loud[-1] + 1) / 100
+        first = max(0, round((start - 0.05) * SAMPLE_RATE))
+        last = round((end + 0.1) * SAMPLE_RATE)
+        start, end = start - first / SAMPLE_RATE, end - first / SAMPLE_RATE
+        words = tuple(spread(self.text.split(), start, end))
+        return Speech(faded(samples[first:last]), words, start, end)
+
+
+def spread(words: Sequence[str], start: float, end: float) -> list[Timed]:
+    """Words spread over start to end (s), each as long as its letters."""
+    total = sum(len(word) + 1 for word in words)
+    out: list[Timed] = []
+    for word in words:
+        length = (end - start) * (len(word) + 1) / total
+        out.append((word, start, start + length))
+        start, total = start + length, total - len(word) - 1
+    return out
+
+
+def as_words(timed: Sequence[Timed], speaker: str) -> list[Word]:
+    """The same as corpus words."""
+    return [
+        Word.model_validate({"text": t, "start": round(a, 3), "end": round(b, 3), "speaker": speaker})
+        for t, a, b in timed
+    ]
+
+
+def read_recordings(manifests: Sequence[Path]) -> list[Recording]:
+    """The clips of all manifests. Raises CorpusError naming the manifest and the line."""
+    recordings: list[Recording] = []
+    for manifest in manifests:
+        try:
+            lines = manifest.read_text(encoding="utf-8").splitlines()
+        except (OSError, UnicodeDecodeError) as error:
+            raise CorpusError(f"{manifest} is no readable manifest: {error}") from error
+        for number, line in enumerate(lines, 1):
+            if not line.strip():
+                continue
+            try:
+                row = json.loads(line)
+                path = manifest.parent / row["path"]
+            except (ValueError, KeyError, TypeError) as error:
+                raise CorpusError(f'{manifest}:{number}: expected {{"path": ...}}') from error
+            if not path.exists():
+                raise CorpusError(f"{manifest}:{number}: {path} does not exist")
+            if float(row.get("duration") or 0.0) <= _LONGEST:
+                recordings.append(Recording(path, normalise(str(row.get("text") or ""))))
+    return recordings
+
+
+@lru_cache(maxsize=128)
+def _clip(path: Path) -> np.ndarray:
+    try:
+        return levelled(read(path, max_seconds=4 * _LONGEST))
+    except AudioError as error:
+        raise CorpusError(str(error)) from error

@@ -1,0 +1,85 @@
+"""Voices: text in, speech with word times out.
+
+Callers come from two groups that share no speaker: "train", and "test" for measuring. The agent
+always has the same voice. Knows nothing of dialogues or files.
+"""
+
+from __future__ import annotations
+
+import random
+from typing import Literal, Self
+
+from antiphon.corpus.voices import espeak, flite
+from antiphon.corpus.voices.espeak import EspeakVoice
+from antiphon.corpus.voices.festival import AgentVoice, Festival, FestivalVoice
+from antiphon.corpus.voices.flite import FliteVoice
+from antiphon.corpus.voices.speech import Manner, Speech, Voice, any_manner
+from antiphon.errors import VoiceError
+
+__all__ = ["GROUPS", "Group", "Manner", "Speech", "Voice", "Voices"]
+
+Group = Literal["train", "test"]
+
+# group -> voice: share of the conversations. espeak-ng stays at a fifth or less.
+GROUPS: dict[Group, dict[str, float]] = {
+    "train": {
+        "flite:slt": 0.22,
+        "flite:awb": 0.22,
+        "flite:rms": 0.21,
+        "festival:ked_diphone": 0.17,
+        "espeak": 0.18,
+    },
+    "test": {"flite:kal16": 0.45, "festival:kal_diphone": 0.4, "espeak": 0.15},
+}
+
+
+class Voices:
+    """All voices of one worker: its festival process lives until `close`."""
+
+    def __init__(self) -> None:
+        self._festival = Festival()
+        self.agent: Voice = AgentVoice(self._festival)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End the festival process."""
+        self._festival.close()
+
+    def caller(self, group: Group, rng: random.Random) -> Voice:
+        """Somebody of the group, with a tempo, a pitch and a vocal tract of their own."""
+        shares = GROUPS[group]
+        name = rng.choices(list(shares), list(shares.values()))[0]
+        if name == "espeak":
+            name = f"espeak:{_accent(group, rng)}"
+        return self.named(name, any_manner(rng))
+
+    def named(self, name: str, manner: Manner | None = None) -> Voice:
+        """The voice as a corpus names it: "flite:rms", "espeak:en-us+m3", "festival:slt-hts"."""
+        if name == self.agent.name:
+            return self.agent
+        manner = manner or Manner()
+        engine, _, person = name.partition(":")
+        accent, _, variant = person.partition("+")
+        if engine == "flite" and person in flite.VOICES:
+            return FliteVoice(person, manner)
+        if engine == "festival" and person in ("ked_diphone", "kal_diphone"):
+            return FestivalVoice(self._festival, person, manner)
+        if engine == "espeak" and accent in espeak.ACCENTS and variant in espeak.VARIANTS:
+            return EspeakVoice(accent, variant, manner)
+        raise VoiceError(f'there is no voice "{name}"; a corpus names flite:rms, espeak:en-us+m3 ...')
+
+
+def _accent(group: Group, rng: random.Random) -> str:
+    """Held out: one accent with any variant, and three variants with any accent."""
+    train_accents = [a for a in espeak.ACCENTS if a != espeak.HELD_OUT_ACCENT]
+    train_variants = [v for v in espeak.VARIANTS if v not in espeak.HELD_OUT_VARIANTS]
+    if group == "train":
+        return f"{rng.choice(train_accents)}+{rng.choice(train_variants)}"
+    if rng.random() < 0.5:
+        return f"{espeak.HELD_OUT_ACCENT}+{rng.choice(espeak.VARIANTS)}"
+    return f"{rng.choice(list(espeak.ACCENTS))}+{rng.choice(espeak.HELD_OUT_VARIANTS)}"

@@ -1,0 +1,194 @@
+"""What every voice gives, and how the engines' output is brought to it.
+
+In: an engine's samples and the times of its tokens. Out: speech at 16 kHz, cut to its bounds,
+at one loudness, with a time for every word of the text. Knows nothing of dialogues.
+"""
+
+from __future__ import annotations
+
+import random
+import re
+import unicodedata
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from antiphon.audio import SAMPLE_RATE
+from antiphon.audio.resample import resample
+from antiphon.corpus.conversation import Speaker
+from antiphon.errors import VoiceError
+
+Floats = npt.NDArray[np.float32]
+Timed = tuple[str, float, float]  # word, start, end in seconds
+
+_RMS = 0.06  # of the loud parts: -24.4 dBFS
+_PEAK = 0.9
+_BEFORE, _AFTER = 0.03, 0.09  # s kept around the words: closures before, decay after
+_FADE = 80  # samples
+_UNSAYABLE = re.compile(r"[^a-z' ,.?!]+")
+
+
+@dataclass(frozen=True)
+class Speech:
+    """One utterance.
+
+    samples: float32 [N] at 16 kHz. words: (text, start, end), seconds from the first sample.
+    start, end: where the speech begins and ends in it.
+    """
+
+    samples: Floats = field(repr=False)
+    words: tuple[Timed, ...]
+    start: float
+    end: float
+
+
+class Voice(Protocol):
+    """Someone who speaks; `speaker` tells which side of a conversation the voice is for."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def speaker(self) -> Speaker: ...
+    def speak(self, text: str, rng: random.Random, tone: str = "neutral") -> Speech: ...
+
+
+@dataclass(frozen=True)
+class Manner:
+    """How something is said; 1 is the voice as its maker left it.
+
+    stretch: duration. pitch, swing: mean of F0 and its movement. tract: frequencies of the
+    finished sound are multiplied by it (a shorter vocal tract), its duration is kept.
+    """
+
+    stretch: float = 1.0
+    pitch: float = 1.0
+    swing: float = 1.0
+    tract: float = 1.0
+
+    def varied(self, rng: random.Random, tone: str = "neutral") -> Manner:
+        """This manner in one utterance: nobody speaks twice alike, and tone shows in all of it."""
+        stretch, pitch, swing = _TONES.get(tone, (1.0, 1.0, 1.0))
+        return Manner(
+            stretch=self.stretch * stretch * rng.uniform(0.93, 1.07),
+            pitch=self.pitch * pitch * rng.uniform(0.97, 1.03),
+            swing=self.swing * swing * rng.uniform(0.9, 1.1),
+            tract=self.tract,
+        )
+
+
+# tone -> factors of stretch, pitch, swing (Murray & Arnott 1993, table 1, signs and rough size)
+_TONES = {
+    "annoyed": (0.86, 1.12, 1.6),
+    "hesitant": (1.18, 0.96, 0.7),
+    "cheerful": (0.95, 1.18, 1.5),
+}
+
+
+def any_manner(rng: random.Random) -> Manner:
+    """A caller: somebody's tempo, pitch and vocal tract."""
+    return Manner(
+        stretch=rng.uniform(0.64, 1.1),
+        pitch=rng.uniform(0.82, 1.24),
+        swing=rng.uniform(0.6, 1.8),
+        tract=rng.uniform(0.85, 1.18),
+    )
+
+
+def sayable(text: str) -> str:
+    """The text as engines take it: lower case, no accents, only , . ? ! as punctuation.
+
+    Raises VoiceError for text without a word, and for digits, which each engine reads its own way.
+    """
+    plain = "".join(
+        c for c in unicodedata.normalize("NFKD", text.lower().replace("’", "'")) if c.isascii()
+    )
+    if re.search(r"\d", plain):
+        raise VoiceError(f'"{text}": spell numbers out as words before they are spoken')
+    # punctuation belongs to the word before it: a token of its own would have no sound
+    kept = re.sub(r"\s+([,.?!])", r"\1", _UNSAYABLE.sub(" ", plain)).strip(" ,.?!'")
+    if not kept:
+        raise VoiceError(f'"{text}": there is no word to speak in this text')
+    tail = plain.rstrip()[-1:]
+    return " ".join(kept.split()) + (tail if tail in ".?!" else "")
+
+
+def bare(token: str) -> str:
+    """A token without its punctuation: the word that goes into the alignment."""
+    return token.strip(",.?!")
+
+
+def respelt(
+    text: str, spellings: dict[str, tuple[float, tuple[str, ...]]], rng: random.Random
+) -> list[list[str]]:
+    """For every word of `text` the tokens that make an engine say it.
+
+    spellings: word -> (probability, ways to spell it).
+    """
+    out: list[list[str]] = []
+    for token in text.split():
+        chance, ways = spellings.get(bare(token), (0.0, ()))
+        if ways and rng.random() < chance:
+            out.append((rng.choice(ways) + token[len(bare(token)) :]).split())
+        else:
+            out.append([token])
+    return out
+
+
+def align(
+    text: str, spelt: Sequence[Sequence[str]], tokens: Sequence[Timed], voice: str
+) -> list[Timed]:
+    """Give every word of `text` the span of the engine's tokens that its spelling became.
+
+    Raises VoiceError when the engine read another number of tokens than it was given.
+    """
+    given = sum(len(ways) for ways in spelt)
+    if given != len(tokens):
+        raise VoiceError(
+            f'{voice} read {len(tokens)} words where "{text}" has {given}; reword the text'
+        )
+    words: list[Timed] = []
+    at = 0
+    for token, parts in zip(text.split(), spelt, strict=True):
+        part = tokens[at : at + len(parts)]
+        words.append((bare(token), part[0][1], part[-1][2]))
+        at += len(parts)
+    return words
+
+
+def finish(samples: npt.ArrayLike, rate: int, words: Sequence[Timed], tract: float = 1.0) -> Speech:
+    """An engine's output at `rate` Hz as Speech: tract change, 16 kHz, one loudness, cut, faded.
+
+    The words' times are in the engine's own seconds; with `tract` the sound gets shorter by it.
+    """
+    x = resample(np.asarray(samples, np.float32), round(rate * tract), SAMPLE_RATE)
+    scale = rate / round(rate * tract)
+    times = [(text, start * scale, min(end * scale, len(x) / SAMPLE_RATE)) for text, start, end in words]
+    x = levelled(x)
+    first = max(0, round((times[0][1] - _BEFORE) * SAMPLE_RATE))
+    last = min(len(x), round((times[-1][2] + _AFTER) * SAMPLE_RATE))
+    shift = first / SAMPLE_RATE
+    moved = tuple((text, start - shift, end - shift) for text, start, end in times)
+    return Speech(faded(x[first:last]), moved, moved[0][1], moved[-1][2])
+
+
+def levelled(x: Floats) -> Floats:
+    """The samples at the corpus's one loudness: RMS of the parts within 25 dB of the loudest."""
+    frames = x[: len(x) // 160 * 160].reshape(-1, 160)
+    power = np.square(frames).mean(axis=1)
+    loud = power[power > power.max(initial=0.0) * 10**-2.5]
+    if not len(loud) or loud.mean() < 1e-10:
+        raise VoiceError("a voice gave silence where speech was asked for")
+    gain = _RMS / float(np.sqrt(loud.mean()))
+    return x * np.float32(min(gain, _PEAK / float(np.abs(x).max())))
+
+
+def faded(x: Floats, length: int = _FADE) -> Floats:
+    """The samples with both ends brought to zero, so that no cut clicks."""
+    x = x.copy()
+    ramp = np.linspace(0, 1, min(length, len(x) // 2), dtype=np.float32)
+    x[: len(ramp)] *= ramp
+    x[len(x) - len(ramp) :] *= ramp[::-1]
+    return x

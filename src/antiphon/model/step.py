@@ -1,0 +1,112 @@
+"""The one step: the caller's 80 ms in, the agent's 80 ms and every stream out.
+
+This is what a bundle exports as one graph. Randomness comes in as noise, so a seed gives
+the same call again; a slot's mask keeps an idle session bit for bit.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple, Protocol
+
+import torch
+from torch import Tensor, nn
+
+from antiphon.model.config import PAD
+from antiphon.model.duplex import Duplex
+from antiphon.model.frontend import MelFrontend
+from antiphon.model.state import State, keep_idle, prefixed, reset_slots, scope
+
+
+class Decoder(Protocol):
+    """A streaming codec decoder: codes [B, Q] and noise [B, 1280] to samples [B, 1280]."""
+
+    def initial_state(self, batch: int) -> State: ...
+
+    def step(self, codes: Tensor, noise: Tensor, state: State) -> tuple[Tensor, State]: ...
+
+
+class Inputs(NamedTuple):
+    """One frame's inputs, slots first."""
+
+    caller: Tensor  # float [B, 1280]
+    active: Tensor  # bool [B]: false keeps the slot as it is
+    reset: Tensor  # bool [B]: true begins a new call
+    noise_text: Tensor  # float [B, text_vocabulary], standard Gumbel
+    noise_codes: Tensor  # float [B, codebooks, K], standard Gumbel
+    noise_audio: Tensor  # float [B, 1280], standard normal
+    temperature: Tensor  # float [2]: of the text, of the codes
+    call_mask: Tensor  # bool [B, call_vocabulary]: the tokens that the schema allows now
+    force_text: Tensor  # int64 [B]: say this piece; -1 leaves it to the network
+
+
+class Outputs(NamedTuple):
+    """One frame's outputs, slots first."""
+
+    agent: Tensor  # float [B, 1280]
+    agent_text: Tensor  # int64 [B]
+    text_ready: Tensor  # float [B]: how sure the network is to speak a piece now
+    caller_text: Tensor  # int64 [B]
+    call: Tensor  # int64 [B]
+    codes: Tensor  # int64 [B, codebooks]
+    vad: Tensor  # float [B]
+    turn: Tensor  # float [B, 4]
+    tone: Tensor  # float [B, 4]
+    pitch: Tensor  # float [B], log2(Hz / 100)
+    energy: Tensor  # float [B]
+    confidence: Tensor  # float [B]
+
+
+class FrameStep(nn.Module):
+    """Front end, network, sampling and codec decoder as one function of (inputs, state)."""
+
+    def __init__(self, duplex: Duplex, decoder: Decoder) -> None:
+        super().__init__()
+        self.frontend = MelFrontend()
+        self.duplex = duplex
+        self.decoder = decoder
+
+    def initial_state(self, batch: int) -> State:
+        """A new call in every slot; all zeros."""
+        return {
+            "line": self.frontend.initial_state(batch),
+            **prefixed("duplex", self.duplex.initial_state(batch)),
+            **prefixed("decoder", self.decoder.initial_state(batch)),
+        }
+
+    def forward(self, inputs: Inputs, state: State) -> tuple[Outputs, State]:
+        """One frame for every slot."""
+        state = reset_slots(state, inputs.reset)
+        mel, line = self.frontend(inputs.caller, state["line"])
+        own = scope(state, "duplex")
+        z, network = self.duplex.step(mel, own)
+        heads = self.duplex.heads(z)
+        text_noise, code_noise = inputs.temperature[0], inputs.temperature[1]
+        text = (heads.text + text_noise * inputs.noise_text).argmax(-1)
+        text = torch.where(inputs.force_text >= 0, inputs.force_text, text)
+        call = heads.call.masked_fill(~inputs.call_mask, float("-inf")).argmax(-1)
+
+        def pick(logits: Tensor, book: int) -> Tensor:
+            return (logits + code_noise * inputs.noise_codes[:, book]).argmax(-1)
+
+        codes = self.duplex.depth.sample(z, text, pick)
+        audio, decoder = self.decoder.step(codes, inputs.noise_audio, scope(state, "decoder"))
+        new: State = {
+            "line": line,
+            **prefixed("duplex", {**network, **self.duplex.remember(own, text, call, codes)}),
+            **prefixed("decoder", decoder),
+        }
+        outputs = Outputs(
+            agent=audio,
+            agent_text=text,
+            text_ready=1 - heads.text.softmax(-1)[:, PAD],
+            caller_text=heads.caller_text.argmax(-1),
+            call=call,
+            codes=codes,
+            vad=heads.voice.sigmoid(),
+            turn=heads.turn.softmax(-1),
+            tone=heads.tone.softmax(-1),
+            pitch=heads.pitch,
+            energy=heads.energy,
+            confidence=heads.confidence.sigmoid(),
+        )
+        return outputs, keep_idle(new, state, inputs.active)

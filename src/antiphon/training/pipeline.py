@@ -1,0 +1,367 @@
+"""From nothing to a bundle: the stages of a recipe, each skipped once it is done.
+
+    corpus -> prepare -> codec -> encode -> tokenizer -> hearing -> duplex -> export
+
+Every stage writes below `<work>/<name>/` and can be killed and run again.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import torch
+from lightning.fabric import Fabric
+from rich.progress import Progress
+
+from antiphon.audio import SAMPLE_RATE
+from antiphon.audio.io import read
+from antiphon.codec.model import Codec
+from antiphon.codec.train import CodecRecipe
+from antiphon.codec.train import train as train_codec
+from antiphon.corpus.calls import Call, CallVocabulary
+from antiphon.corpus.disk import Corpus
+from antiphon.corpus.order import fold
+from antiphon.corpus.scenario import Scenario, load_scenario
+from antiphon.corpus.tokenizer import Tokenizer, normalise
+from antiphon.model.config import ModelConfig
+from antiphon.model.duplex import Duplex
+from antiphon.model.encoder import Encoder
+from antiphon.training.duplex import DuplexTask
+from antiphon.training.encode import encode
+from antiphon.training.hearing import HearingTask
+from antiphon.training.lines import LineMel
+from antiphon.training.loop import fit, save_atomically
+from antiphon.training.prepare import Flat, prepare, read_items
+from antiphon.training.recipe import Recipe
+from antiphon.training.recordings import load as load_recordings
+from antiphon.training.rollout import Case, Rollout, exactly
+from antiphon.training.streams import CHARACTERS
+
+STAGES = ("corpus", "prepare", "codec", "encode", "tokenizer", "hearing", "duplex", "export")
+SPLITS: tuple[Literal["train", "valid"], ...] = ("train", "valid")
+PARALLEL = ("hearing", "duplex")  # stages that more than one process can share
+
+
+@dataclass(frozen=True)
+class Workshop:
+    """A recipe, and where its stages read and write."""
+
+    recipe: Recipe
+    work: Path
+    data: Path | None = None
+    workers: int = 2
+
+    @property
+    def folder(self) -> Path:
+        """Where this recipe's stages write."""
+        return self.work / self.recipe.name
+
+    @cached_property
+    def scenario(self) -> Scenario:
+        """The recipe's scenario."""
+        return load_scenario(self.recipe.scenario)
+
+    @cached_property
+    def calls(self) -> CallVocabulary:
+        """The scenario's call tokens."""
+        return self.scenario.call_vocabulary
+
+    @property
+    def tokenizer_path(self) -> Path:
+        """The trained tokenizer."""
+        return self.folder / "tokenizer.model"
+
+    def flat(self, split: str) -> Flat:
+        """A prepared split: `train` or `valid`."""
+        return Flat(self.folder / "flat" / split)
+
+    def beside(self, names: Sequence[str]) -> list[Path]:
+        """Files below the data folder; none where the user named none."""
+        return [self.data / name for name in names] if self.data else []
+
+    def codec(self) -> Codec:
+        """The trained codec: a folder in the recipe, or this run's own."""
+        given = self.recipe.codec
+        if given.is_dir():
+            return Codec.load(given)
+        done, frozen = self.folder / "codec" / "codec", self.folder / "codec" / "frozen"
+        return Codec.load(done if done.exists() else frozen)
+
+    def model_config(self, codec: Codec, tokenizer: Tokenizer) -> ModelConfig:
+        """The network's sizes."""
+        return ModelConfig(
+            text_vocabulary=tokenizer.size,
+            call_vocabulary=len(self.calls),
+            characters=len(CHARACTERS) + 1,
+            codebooks=codec.config.codebooks,
+            codebook_size=codec.config.codebook_size,
+            encoder=self.recipe.encoder,
+            backbone=self.recipe.backbone,
+        )
+
+
+def run(shop: Workshop, stages: Sequence[str], tell: Callable[[str], None]) -> None:
+    """Run stages in their order."""
+    if shop.data is None and (shop.recipe.corpus.real or shop.recipe.noise):
+        tell("No data folder was named (--data), so this trains without real speech and noise.")
+    for stage in STAGES:
+        if stage in stages:
+            tell(f"Stage {stage}")
+            _RUN[stage](shop)
+
+
+def _corpus(shop: Workshop) -> None:
+    from antiphon.corpus.build import build
+
+    part = shop.recipe.corpus
+    counts = {"train": part.conversations, "valid": part.validation}
+    for split in SPLITS:
+        with Progress() as bar:
+            task = bar.add_task(f"build {split}", total=counts[split])
+            build(
+                shop.recipe.scenario,
+                shop.folder / "corpus" / split,
+                conversations=counts[split],
+                seed=part.seed,
+                split=split,
+                workers=shop.workers,
+                real=shop.beside(part.real) if split == "train" else [],
+                real_share=part.real_share,
+                progress=lambda done, total, task=task: bar.update(task, completed=done),
+            )
+
+
+def _prepare(shop: Workshop) -> None:
+    for split in ("train", "valid"):
+        corpus = Corpus.open(shop.folder / "corpus" / split)
+        with Progress() as bar:
+            task = bar.add_task(f"prepare {split}", total=len(corpus))
+            prepare(
+                corpus,
+                shop.folder / "flat" / split,
+                lambda done, total, task=task: bar.update(task, completed=done, total=total),
+            )
+
+
+def _codec(shop: Workshop) -> None:
+    if shop.recipe.codec.is_dir() or (shop.folder / "codec" / "codec").exists():
+        return
+    flat = shop.flat("train")
+    recipe = CodecRecipe.load(shop.recipe.codec)
+    agent: list[np.ndarray] = []
+    others: list[np.ndarray] = []
+    left = recipe.hours * 3600
+    for item in flat.items:
+        for speaker, into in (("agent", agent), ("caller", others)):
+            for turn in item.turns(speaker):
+                first = max(0, int((turn.start - 0.1) / 0.08))
+                frames = min(item.frames - first, int((turn.end - turn.start + 0.3) / 0.08))
+                cut = flat.agent if speaker == "agent" else flat.caller
+                into.append(cut(item.offset + first, frames))
+                left -= frames * 0.08 if speaker == "agent" else 0
+        if left < 0:
+            break
+    train_codec(recipe, agent, others, shop.folder / "codec")
+
+
+def _encode(shop: Workshop) -> None:
+    codec = shop.codec()
+    for split in ("train", "valid"):
+        with Progress() as bar:
+            task = bar.add_task(f"encode {split}", total=None)
+            encode(
+                shop.folder / "flat" / split,
+                codec,
+                lambda done, total, task=task: bar.update(task, completed=done, total=total),
+            )
+
+
+def _tokenizer(shop: Workshop) -> None:
+    if shop.tokenizer_path.exists():
+        return
+    items = read_items(shop.folder / "flat" / "train")
+    texts = [str(event.data.get("text", "")) for i in items for event in i.events if event.kind == "turn"]
+    tokenizer = Tokenizer.train(texts, shop.recipe.pieces)
+    tokenizer.save(shop.tokenizer_path)
+
+
+def _line(shop: Workshop, flat: Flat) -> LineMel:
+    """The augmented line: babble from the corpus's own callers, noise from the data folder."""
+    talk: list[np.ndarray] = []
+    for item in flat.items[:400]:
+        for turn in item.turns("caller"):
+            first = int(turn.start / 0.08)
+            talk.append(flat.caller(item.offset + first, int((turn.end - turn.start) / 0.08) + 1))
+    noises = [read(path, rate=SAMPLE_RATE) for path in shop.beside(shop.recipe.noise)]
+    return LineMel(talk, noises)
+
+
+def _fabric(shop: Workshop, several: bool) -> Fabric:
+    strategy = "ddp" if several else "auto"
+    accelerator = "gpu" if torch.cuda.is_available() else "cpu"
+    fabric = Fabric(
+        accelerator=accelerator,
+        devices=shop.recipe.processes if several else 1,
+        strategy=strategy,
+        precision=shop.recipe.precision,  # pyright: ignore[reportArgumentType]
+    )
+    fabric.launch()
+    return fabric
+
+
+def _several(shop: Workshop) -> bool:
+    return torch.distributed.is_torchelastic_launched() and shop.recipe.processes > 1
+
+
+def _hearing(shop: Workshop) -> None:
+    part = shop.recipe.hearing
+    if part is None or (shop.folder / "hearing" / "final.pt").exists():
+        return
+    flat, valid = shop.flat("train"), shop.flat("valid")
+    encoder = Encoder(shop.recipe.encoder, len(CHARACTERS) + 1)
+    line = _line(shop, flat)
+    task = HearingTask(
+        encoder,
+        flat,
+        valid,
+        load_recordings(shop.beside(part.real)),
+        real_share=part.real_share,
+        batch_seconds=part.batch_seconds,
+        seed=part.seed,
+        line=line,
+    )
+    _set_mel_scale(encoder, task)
+    fit(_fabric(shop, _several(shop)), task, part, shop.folder / "hearing")
+
+
+def _set_mel_scale(encoder: Encoder, task: HearingTask) -> None:
+    """Mean and scale of log-mel over some augmented batches, as normalisation."""
+    mel = torch.cat([task.batch(-1 - i, 0, 0.5).mel.flatten(0, 1) for i in range(4)])
+    encoder.mean.copy_(mel.mean(0))
+    encoder.scale.copy_(mel.std(0).clamp(min=1.0))
+
+
+def _duplex(shop: Workshop) -> None:
+    part = shop.recipe.duplex
+    if (shop.folder / "duplex" / "final.pt").exists():
+        return
+    codec, tokenizer = shop.codec(), Tokenizer.load(shop.tokenizer_path)
+    duplex = build_duplex(shop, codec, tokenizer)
+    if part.freeze_encoder:
+        duplex.encoder.requires_grad_(False)
+    flat = shop.flat("train")
+    task = DuplexTask(
+        duplex,
+        flat,
+        tokenizer,
+        shop.calls,
+        shop.recipe.timing,
+        part.losses,
+        rollout=Rollout(cases(shop), tokenizer, shop.calls),
+        batch_seconds=part.batch_seconds,
+        longest=part.longest,
+        seed=part.seed,
+        line=_line(shop, flat),
+    )
+    fit(_fabric(shop, _several(shop)), task, part, shop.folder / "duplex")
+
+
+def build_duplex(shop: Workshop, codec: Codec, tokenizer: Tokenizer) -> Duplex:
+    """The network at the start of the duplex stage: its ears warmed up where they were."""
+    duplex = Duplex(shop.model_config(codec, tokenizer))
+    ears = shop.folder / "hearing" / "final.pt"
+    if shop.recipe.start is not None:
+        saved = torch.load(shop.recipe.start, map_location="cpu", weights_only=True)["network"]
+        duplex.load_state_dict(_strip(saved, "duplex."))
+    elif ears.exists():
+        saved = torch.load(ears, map_location="cpu", weights_only=True)["network"]
+        duplex.encoder.load_state_dict(_strip(saved, "encoder."))
+    return duplex
+
+
+def _strip(weights: dict[str, torch.Tensor], prefix: str) -> dict[str, torch.Tensor]:
+    return {k.removeprefix(prefix): v for k, v in weights.items() if k.startswith(prefix)}
+
+
+def cases(shop: Workshop, most: int = 96) -> dict[str, list[Case]]:
+    """Held-out conversations of one exchange, and real commands where the data folder has them."""
+    flat = shop.flat("valid")
+    found: list[Case] = []
+    for item in flat.items:
+        turns = list(item.turns("caller"))
+        if len(turns) != 1 or len(found) >= most:
+            continue
+        made = tuple(
+            Call(name=e.data["name"], arguments=e.data["arguments"])
+            for e in item.events
+            if e.kind == "call"
+        )
+        seconds = min(item.frames * 0.08, turns[0].end + 0.3)
+        samples = flat.caller(item.offset, int(seconds / 0.08))
+        text = normalise(str(turns[0].data.get("text", "")))
+        found.append(Case(samples, text, exactly(made)))
+    sets = {"synthetic": found}
+    if shop.recipe.development and shop.data:
+        sets["real"] = list(_real_cases(shop, shop.data / shop.recipe.development))
+    return sets
+
+
+def _real_cases(shop: Workshop, manifest: Path) -> list[Case]:
+    rows = [json.loads(line) for line in manifest.read_text().splitlines()]
+    found: list[Case] = []
+    for row in rows:
+        samples = read(manifest.parent / row["path"], rate=SAMPLE_RATE)
+        found.append(Case(samples, "", _fills(shop.scenario, row["slots"])))
+    return found
+
+
+def _fills(scenario: Scenario, slots: dict[str, str]) -> Callable[[Sequence[Call]], bool]:
+    """Whether the order that stands after calls has exactly a manifest's slots."""
+    wanted = {name: value.strip() for name, value in slots.items()}
+
+    def right(calls: Sequence[Call]) -> bool:
+        order = fold(calls)
+        items = order.get("items", []) if order else []
+        return len(items) == 1 and scenario.manifest_slots(items[0]) == wanted
+
+    return right
+
+
+def _export(shop: Workshop) -> None:
+    from antiphon.bundle.export import write
+
+    codec, tokenizer = shop.codec(), Tokenizer.load(shop.tokenizer_path)
+    duplex = Duplex(shop.model_config(codec, tokenizer))
+    final, last = shop.folder / "duplex" / "final.pt", shop.folder / "duplex" / "last.pt"
+    saved = torch.load(final if final.exists() else last, map_location="cpu", weights_only=True)
+    duplex.load_state_dict(_strip(saved["network"], "duplex."))
+    write(
+        duplex,
+        codec,
+        name=shop.recipe.name,
+        tokenizer=shop.tokenizer_path,
+        scenario=shop.recipe.scenario,
+        tools=shop.calls.to_json(),
+        timing=shop.recipe.timing,
+        folder=shop.folder / "bundle",
+    )
+
+
+_RUN: dict[str, Callable[[Workshop], None]] = {
+    "corpus": _corpus,
+    "prepare": _prepare,
+    "codec": _codec,
+    "encode": _encode,
+    "tokenizer": _tokenizer,
+    "hearing": _hearing,
+    "duplex": _duplex,
+    "export": _export,
+}
+
+__all__ = ["PARALLEL", "STAGES", "Workshop", "build_duplex", "cases", "run", "save_atomically"]

@@ -1,0 +1,104 @@
+"""A recipe: one YAML file that says how a bundle is made from nothing.
+
+Paths inside a recipe are relative to the recipe's own folder; paths of real speech are
+relative to the data folder that the user names, and are left out, said plainly, without one.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from antiphon.errors import RecipeError
+from antiphon.model.config import BackboneConfig, EncoderConfig
+from antiphon.training.duplex import LossConfig
+from antiphon.training.loop import LoopConfig
+from antiphon.training.streams import Timing
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class CorpusPart(_Part):
+    """Which conversations are made."""
+
+    conversations: int = Field(gt=0)
+    validation: int = 150
+    seed: int = 1
+    real: tuple[str, ...] = ()  # manifests whose clips stand in for out-of-domain callers
+    real_share: float = 0.5
+
+
+class HearingPart(LoopConfig):
+    """The encoder's warm-up."""
+
+    batch_seconds: float = 80.0
+    real: tuple[str, ...] = ()  # manifests with text
+    real_share: float = 0.2
+
+
+class DuplexPart(LoopConfig):
+    """All streams at once."""
+
+    batch_seconds: float = 80.0
+    longest: int = 320  # frames of a crop
+    losses: LossConfig = LossConfig()
+    freeze_encoder: bool = False
+
+
+class LoraPart(_Part):
+    """Low-rank fine-tuning (arXiv 2106.09685) instead of full weights."""
+
+    rank: int = 16
+    alpha: int = 32
+
+
+class Recipe(_Part):
+    """From a scenario to a bundle."""
+
+    name: str
+    scenario: Path
+    codec: Path = Field(description="the codec's recipe, or a folder of trained weights")
+    start: Path | None = Field(None, description="a checkpoint to fine-tune from")
+    lora: LoraPart | None = None
+    pieces: int = 700
+    timing: Timing = Timing()
+    encoder: EncoderConfig = EncoderConfig()
+    backbone: BackboneConfig = BackboneConfig()
+    corpus: CorpusPart
+    hearing: HearingPart | None = None
+    duplex: DuplexPart
+    noise: tuple[str, ...] = ()  # recordings of noise below the data folder
+    development: str | None = Field(None, description="manifest of real commands to validate on")
+    processes: int = 1
+    precision: str = "bf16-mixed"
+
+
+def load_recipe(path: Path) -> Recipe:
+    """Read a recipe.
+
+    Raises:
+        RecipeError: naming the file and the key that is wrong.
+    """
+    try:
+        raw = yaml.safe_load(path.read_text())
+    except OSError as error:
+        raise RecipeError(f"{path}: cannot be read ({error.strerror})") from error
+    except yaml.YAMLError as error:
+        raise RecipeError(f"{path}: is no YAML: {error}") from error
+    if not isinstance(raw, dict):
+        raise RecipeError(f"{path}: a recipe is a mapping of keys; this holds none")
+    try:
+        recipe = Recipe.model_validate(raw)
+    except ValidationError as error:
+        first = error.errors()[0]
+        key = ".".join(str(part) for part in first["loc"])
+        raise RecipeError(f"{path}: key `{key}`: {first['msg']}") from error
+    here = path.parent
+    update = {"scenario": here / recipe.scenario, "codec": here / recipe.codec}
+    if recipe.start is not None:
+        update["start"] = here / recipe.start
+    return recipe.model_copy(update=update)

@@ -1,0 +1,68 @@
+"""Learning rate over a stage, and the two optimisers that share its parameters."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import torch
+from pydantic import BaseModel, ConfigDict, Field
+from torch import nn
+
+
+class OptimiserConfig(BaseModel):
+    """Warm-up, stable, decay; Muon for the transformer's matrices, AdamW for the rest."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    learning_rate: float = 2e-3
+    warmup: int = 60
+    decay: float = Field(0.5, ge=0, le=1, description="share of the steps that decay linearly")
+    floor: float = 0.02
+    weight_decay: float = 0.02
+    clip: float = 1.0
+
+
+def rate(step: int, steps: int, config: OptimiserConfig) -> float:
+    """The factor on the learning rate at `step` of `steps`: warm-up-stable-decay."""
+    warm = min(1.0, (step + 1) / max(config.warmup, 1))
+    if config.decay <= 0:
+        return warm
+    left = (steps - step) / (steps * config.decay)
+    return warm * min(1.0, max(config.floor, left))
+
+
+def optimisers(
+    named: Iterable[tuple[str, nn.Parameter]], config: OptimiserConfig
+) -> list[torch.optim.Optimizer]:
+    """Muon (2-D weights inside `layers.`) and AdamW (everything else that needs a gradient)."""
+    matrices: list[nn.Parameter] = []
+    rest: list[nn.Parameter] = []
+    for name, parameter in named:
+        if not parameter.requires_grad:
+            continue
+        inside = "layers." in name and parameter.ndim == 2
+        (matrices if inside else rest).append(parameter)
+    found: list[torch.optim.Optimizer] = []
+    if matrices:
+        found.append(
+            torch.optim.Muon(
+                matrices,
+                lr=config.learning_rate,
+                weight_decay=config.weight_decay,
+                ns_steps=4,
+                adjust_lr_fn="match_rms_adamw",
+            )
+        )
+    if rest:
+        found.append(
+            torch.optim.AdamW(
+                rest,
+                lr=config.learning_rate,
+                betas=(0.9, 0.95),
+                weight_decay=config.weight_decay,
+            )
+        )
+    for optimiser in found:
+        for group in optimiser.param_groups:
+            group["initial"] = group["lr"]
+    return found

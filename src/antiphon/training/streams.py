@@ -1,0 +1,126 @@
+"""A conversation as the network's streams: one value for every 80 ms frame.
+
+Index t is the network's step t: it has just heard the caller's frame t and decides what the
+agent does in frame t + 1. So a word whose sound begins in the agent's frame f is sounded by
+step f - 1; its text comes `lead` steps earlier, but never before the step that opens the
+turn. The caller's words come `lag` steps after their last frame.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+from pydantic import BaseModel, ConfigDict
+
+from antiphon.audio import FRAME, SAMPLE_RATE
+from antiphon.corpus.calls import Call, CallVocabulary
+from antiphon.corpus.conversation import Event, Word
+from antiphon.corpus.tokenizer import Tokenizer
+
+Ints = npt.NDArray[np.int64]
+SECONDS = FRAME / SAMPLE_RATE  # 0.08
+LISTENING, SPEAKING = 0, 1
+TONE_IDS = {"neutral": 0, "annoyed": 1, "rushed": 1, "hesitant": 2, "sad": 2, "cheerful": 3}
+
+
+class Timing(BaseModel):
+    """How far the text streams stand from their audio, in frames of 80 ms."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    lead: int = 3
+    opening: int = 1  # lead of a turn's first piece: waiting longer would only add silence
+    lag: int = 3
+
+
+@dataclass(frozen=True)
+class Streams:
+    """All arrays are [T], int64; `tone` is -1 where the caller says nothing."""
+
+    text: Ints
+    caller_text: Ints
+    call: Ints
+    voice: Ints
+    turn: Ints
+    tone: Ints
+
+    @property
+    def frames(self) -> int:
+        """T."""
+        return len(self.text)
+
+
+def _frame(seconds: float) -> int:
+    return int(seconds / SECONDS + 1e-6)
+
+
+def _put(stream: Ints, ids: Sequence[int], at: int) -> int:
+    """Write ids one a frame from `at` on, after whatever stands there; returns the next frame."""
+    for i in ids:
+        while at < len(stream) and stream[at] != 0:
+            at += 1
+        if at >= len(stream):
+            return at
+        if at >= 0:
+            stream[at] = i
+        at += 1
+    return at
+
+
+def _agent_text(
+    stream: Ints, words: Sequence[Word], turn: Event, tokenizer: Tokenizer, timing: Timing
+) -> None:
+    opens = _frame(turn.start) - 1 - timing.opening
+    at = max(opens, 0)
+    for word in words:
+        wanted = _frame(word.start) - 1 - timing.lead
+        at = _put(stream, tokenizer.pieces(word.text), max(at, wanted, opens, 0))
+    over = _frame(turn.end) - timing.lead
+    _put(stream, (1,), max(at, over))
+
+
+def align(
+    frames: int,
+    words: Sequence[Word],
+    events: Sequence[Event],
+    tokenizer: Tokenizer,
+    calls: CallVocabulary,
+    timing: Timing,
+) -> Streams:
+    """The streams of a conversation of `frames` frames."""
+    zeros = np.zeros(frames, dtype=np.int64)
+    text, caller_text, call = zeros.copy(), zeros.copy(), zeros.copy()
+    voice, turn_state, tone = zeros.copy(), zeros.copy(), zeros.copy() - 1
+    turns = [event for event in events if event.kind == "turn"]
+    for turn in turns:
+        inside = [w for w in words if w.speaker == turn.speaker and turn.start - 0.02 <= w.start < turn.end]
+        first, last = _frame(turn.start), _frame(turn.end)
+        if turn.speaker == "agent":
+            _agent_text(text, inside, turn, tokenizer, timing)
+            turn_state[max(first - 1, 0) : last] = SPEAKING
+        else:
+            tone[first : last + 1] = TONE_IDS.get(str(turn.data.get("tone", "neutral")), 0)
+    for word in words:
+        if word.speaker == "caller":
+            voice[_frame(word.start) : _frame(word.end) + 1] = 1
+            _put(caller_text, tokenizer.pieces(word.text), _frame(word.end) + timing.lag)
+    for event in events:
+        if event.kind == "call":
+            reply = next((t for t in turns if t.speaker == "agent" and t.start >= event.start - 0.02), None)
+            if reply is None:
+                continue
+            made = Call(name=event.data["name"], arguments=event.data["arguments"])
+            at = _frame(reply.start) - 1 - timing.opening
+            _put(call, calls.encode(made), max(at, 0))
+    return Streams(text, caller_text, call, voice, turn_state, tone)
+
+
+CHARACTERS = " abcdefghijklmnopqrstuvwxyz'"
+
+
+def spell(text: str) -> list[int]:
+    """CTC targets of normalised text; 0 is the blank."""
+    return [CHARACTERS.index(c) + 1 for c in text if c in CHARACTERS]

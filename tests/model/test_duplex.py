@@ -1,0 +1,44 @@
+from __future__ import annotations
+
+import torch
+
+from antiphon.model.duplex import OLDEST, Own, recent_pieces
+from tests.model.tiny import duplex
+
+
+def test_steps_equal_whole() -> None:
+    network, frames = duplex(), 20
+    torch.manual_seed(1)
+    mel = torch.randn(2, 8 * frames, 80)
+    text = torch.where(torch.rand(2, frames) < 0.4, torch.randint(1, 40, (2, frames)), 0)
+    call, codes = torch.randint(0, 12, (2, frames)), torch.randint(0, 32, (2, frames, 6))
+    none = torch.zeros(2, 1, dtype=torch.int64)
+    own = Own(
+        torch.cat([none, text[:, :-1]], 1),
+        torch.cat([none, call[:, :-1]], 1),
+        torch.cat([torch.zeros(2, 1, 6, dtype=torch.int64), codes[:, :-1] + 1], 1),
+    )
+    whole, _ = network(mel, own)
+    state, pieces = network.initial_state(2), []
+    for t in range(frames):
+        z, new = network.step(mel[:, 8 * t : 8 * t + 8], state)
+        state = {**new, **network.remember(state, text[:, t], call[:, t], codes[:, t])}
+        pieces.append(z)
+    torch.testing.assert_close(torch.stack(pieces, 1), whole, atol=1e-4, rtol=0)
+
+
+def test_recent_pieces_are_the_newest_first_with_their_ages() -> None:
+    ids, ages = recent_pieces(torch.tensor([[0, 5, 0, 6, 7, 0]]))
+    assert ids[0, 0].tolist() == [0, 0, 0]
+    assert ages[0, 0].tolist() == [OLDEST] * 3
+    assert ids[0, 3].tolist() == [6, 5, 0]
+    assert ages[0, 5].tolist() == [1, 2, 4]
+    assert ids[0, 5].tolist() == [7, 6, 5]
+
+
+def test_old_pieces_stop_ageing() -> None:
+    text = torch.zeros(1, OLDEST + 10, dtype=torch.int64)
+    text[0, 0] = 3
+    ids, ages = recent_pieces(text)
+    assert int(ages[0, -1, 0]) == OLDEST
+    assert int(ids[0, -1, 0]) == 3
