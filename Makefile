@@ -35,7 +35,7 @@ lint: $(VENV)/.installed  ## style, format, types and import rules
 	@status=0; \
 	$(BIN)/ruff check $(CODE) || status=1; \
 	$(BIN)/ruff format --check $(CODE) || status=1; \
-	$(BIN)/pyright || status=1; \
+	$(BIN)/pyright --project . || status=1; \
 	$(BIN)/lint-imports || status=1; \
 	exit $$status
 

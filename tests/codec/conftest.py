@@ -37,7 +37,8 @@ def _vowel(hertz: float, seconds: float, seed: int = 0) -> np.ndarray:
     pitch = hertz * (1 + 0.05 * np.sin(2 * np.pi * 0.7 * time))
     phase = 2 * np.pi * np.cumsum(pitch) / 16_000
     harmonics = [
-        np.cos(k * phase) / (1 + ((k * hertz - 600) / 300) ** 2) for k in range(1, int(7000 / hertz))
+        np.cos(k * phase) / (1 + ((k * hertz - 600) / 300) ** 2)
+        for k in range(1, int(7000 / hertz))
     ]
     fade = np.minimum(1, np.minimum(time, time[::-1]) * 20)
     sound = np.sum(harmonics, 0) * fade * 0.1 + rng.normal(0, 1e-3, len(time))

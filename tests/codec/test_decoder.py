@@ -69,7 +69,9 @@ def test_rows_do_not_hear_each_other(tiny: Codec, vowel: Vowel) -> None:
 def test_state_is_named_and_batched(tiny: Codec) -> None:
     state = tiny.decoder.initial_state(5)
     assert {len(value) for value in state.values()} == {5}
-    _, following = tiny.decoder.step(torch.zeros(5, 6, dtype=torch.int64), torch.zeros(5, 1280), state)
+    _, following = tiny.decoder.step(
+        torch.zeros(5, 6, dtype=torch.int64), torch.zeros(5, 1280), state
+    )
     assert {k: v.shape for k, v in following.items()} == {k: v.shape for k, v in state.items()}
 
 
@@ -105,7 +107,10 @@ def test_onnxruntime_gives_the_same_stream_at_any_batch(
         feed = {name: value.numpy() for name, value in past.items()}
         out: list[np.ndarray] = []
         for t in range(20):
-            now = {"codes": codes[:, t].numpy(), "noise": noise[:, t * 1280 : t * 1280 + 1280].numpy()}
+            now = {
+                "codes": codes[:, t].numpy(),
+                "noise": noise[:, t * 1280 : t * 1280 + 1280].numpy(),
+            }
             samples, *rest = session.run(None, {**now, **feed})
             feed = dict(zip(names, rest, strict=True))
             out.append(samples)

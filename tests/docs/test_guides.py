@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import random
 import re
+import shlex
 from pathlib import Path
+from typing import Any
 
 import pytest
+from typer.main import get_command
 
+from antiphon.cli.main import app
 from antiphon.corpus.dialogue import sample_dialogue
 from antiphon.corpus.scenario import load_scenario
 
@@ -30,3 +34,24 @@ def test_the_scenario_of_the_guide_makes_dialogues(tmp_path: Path) -> None:
 def test_links_between_pages_lead_somewhere(page: Path) -> None:
     for target in re.findall(r"\]\(([^)#:]+)\)", page.read_text(encoding="utf-8")):
         assert (page.parent / target).exists(), f"{page}: {target}"
+
+
+def _command_lines() -> list[list[str]]:
+    """Every line of the README and the guides that runs `antiphon`, as words."""
+    pages = [DOCS.parent / "README.md", *sorted((DOCS / "guides").glob("*.md"))]
+    text = "\n".join(page.read_text(encoding="utf-8") for page in pages).replace("\\\n", " ")
+    lines = re.findall(r"^    (?:torchrun .* -m )?antiphon (.*)$", text, re.MULTILINE)
+    return [shlex.split(line.split("  ")[0]) for line in lines]
+
+
+@pytest.mark.parametrize("words", _command_lines(), ids=" ".join)
+def test_commands_in_the_guides_exist_with_their_options(words: list[str]) -> None:
+    command: Any = get_command(app)
+    rest = list(words)
+    while rest and hasattr(command, "get_command"):
+        name = rest.pop(0)
+        command = command.get_command(None, name)
+        assert command is not None, f"no command {name!r}"
+    options = {option for parameter in command.params for option in parameter.opts}
+    unknown = [word for word in rest if word.startswith("--") and word not in options]
+    assert not unknown

@@ -24,7 +24,7 @@ from onnxruntime.quantization.onnx_model import ONNXModel
 from torch import Tensor, nn
 
 from antiphon.audio import FRAME
-from antiphon.bundle import weights
+from antiphon.model import graph_weights as weights
 from antiphon.bundle.manifest import (
     GRAPH,
     TOKENIZER,

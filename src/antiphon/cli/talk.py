@@ -84,13 +84,13 @@ def _write(answer: Answer, out: Path, prefix: str) -> list[Path]:
 
 def _draw(answer: Answer, path: Path) -> tuple[list[Path], str]:
     """The picture's path, or why there is none."""
-    try:
-        from antiphon.corpus.show import draw
-    except ImportError as error:
-        return [], f"No picture was drawn: {error.name or error} is not installed."
+    from antiphon.corpus.show import draw
     from antiphon.runtime.recall import as_conversation
 
-    draw(as_conversation(answer), path)
+    try:
+        draw(as_conversation(answer), path)
+    except ImportError as error:
+        return [], f"No picture was drawn: {error.name or error} is not installed."
     return [path], ""
 
 

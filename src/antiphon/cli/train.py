@@ -24,8 +24,13 @@ def train(
         list[str] | None, typer.Option(help="Only this stage; may be given again.")
     ] = None,
     workers: Annotated[int, typer.Option(min=1, help="Processes that build the corpus.")] = 2,
+    corpus: Annotated[
+        Path | None, typer.Option(help="For a codec's recipe: the corpus to train it on.")
+    ] = None,
 ) -> None:
     """Train a bundle: corpus, codec, hearing, duplex, export. Run it again to go on after a stop.
+
+    With a codec's recipe it trains the codec alone, on a corpus that exists.
 
     Examples:
 
@@ -33,19 +38,23 @@ def train(
 
         antiphon train recipes/cafe.yaml --stage hearing --stage duplex
 
+        antiphon train recipes/codec.yaml --corpus runs/cafe/corpus/train
+
         torchrun --nproc-per-node 8 -m antiphon train recipes/cafe.yaml --stage duplex
     """
-    from antiphon.codec.train import CodecRecipe
     from antiphon.training.pipeline import PARALLEL, STAGES, Workshop, run, train_codec_alone
-    from antiphon.training.recipe import load_recipe
+    from antiphon.training.recipe import is_codec_recipe, load_recipe
 
     chosen = tuple(stage) if stage else STAGES
     unknown = [name for name in chosen if name not in STAGES]
     if unknown:
         raise RecipeError(f"there is no stage {unknown[0]!r}; there are {', '.join(STAGES)}")
     console = Console(stderr=True)
-    if CodecRecipe.is_one(recipe):
-        train_codec_alone(recipe, work)
+    if is_codec_recipe(recipe):
+        if corpus is None:
+            raise RecipeError(f"{recipe} trains a codec; name the corpus to train it on: --corpus")
+        train_codec_alone(recipe, corpus, work / "codec")
+        console.print(f"The codec is in {work / 'codec' / 'codec'}")
         return
     shop = Workshop(load_recipe(recipe), work, data, workers)
     shared = [name for name in chosen if name in PARALLEL]

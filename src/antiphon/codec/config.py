@@ -72,4 +72,6 @@ class CodecConfig(BaseModel):
         except OSError as error:
             raise BundleError(f"{path}: no codec config ({error.strerror})") from error
         except (ValidationError, UnicodeDecodeError) as error:
-            raise BundleError(f"{path}: not a codec config: {str(error).splitlines()[0]}") from error
+            raise BundleError(
+                f"{path}: not a codec config: {str(error).splitlines()[0]}"
+            ) from error

@@ -46,9 +46,16 @@ class Recording:
     def cut(self, rng: np.random.Generator, frames: int) -> tuple[Floats, Floats]:
         """A random stretch: samples [frames * 1280], f0 [frames * 8]."""
         hops = frames * FRAME // HOP
+        if len(self.f0) < hops:
+            return self._padded(hops).cut(rng, frames)
         start = int(rng.integers(0, len(self.f0) - hops + 1))
         samples = self.samples[start * HOP : (start + hops) * HOP]
         return samples, self.f0[start : start + hops]
+
+    def _padded(self, hops: int) -> Recording:
+        """The same with silence behind it, `hops` long."""
+        missing = hops - len(self.f0)
+        return Recording(np.pad(self.samples, (0, missing * HOP)), np.pad(self.f0, (0, missing)))
 
 
 def batch(
@@ -71,7 +78,7 @@ def collect(folder: Path, hours: float) -> tuple[list[Floats], list[Floats]]:
 
     Returns (agent, others), float32 [N] each, in the corpus's order. Raises `CorpusError`.
     """
-    from antiphon.corpus.disk import Corpus  # noqa: PLC0415 (the codec can do without a corpus)
+    from antiphon.corpus.disk import Corpus
 
     agent: list[Floats] = []
     others: list[Floats] = []

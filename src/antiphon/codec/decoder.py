@@ -144,10 +144,6 @@ class Decoder(nn.Module):
         real, imaginary = fourier.analyse(frames)
         frames, past_noise = frames_of(noise, state["past_noise"])
         noise_real, noise_imaginary = fourier.analyse(frames)
-        import os
-        if os.environ.get('UNIT'):
-            norm = torch.rsqrt(noise_real.square()+noise_imaginary.square()+1e-3)*13.7
-            noise_real, noise_imaginary = noise_real*norm, noise_imaginary*norm
         amplitude, turn, hiss = parameters.chunk(3, -1)
         amplitude = torch.exp(amplitude.clamp(max=4.0) - 2)
         hiss = torch.exp(hiss.clamp(max=4.0) - 4)

@@ -1,5 +1,9 @@
 """Speech and its pitch to one latent vector a frame. Knows nothing of codes."""
 
+# torch and the measures leave some types open.
+# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false
+# pyright: reportUnknownArgumentType=false
+
 from __future__ import annotations
 
 import torch

@@ -4,6 +4,10 @@
 and slices with fixed shapes, so that it exports to ONNX as nothing but Gemm, Slice and Add.
 """
 
+# torch and the measures leave some types open.
+# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false
+# pyright: reportUnknownArgumentType=false
+
 from __future__ import annotations
 
 import math
@@ -39,12 +43,12 @@ class FastFourier(nn.Module):
         self.gain = 0.375 * size / HOP  # sum of overlapped squared Hann windows
 
     def analyse(self, frames: Tensor) -> tuple[Tensor, Tensor]:
-        spectrum = torch.fft.rfft(frames * self.window)
+        spectrum: Tensor = torch.fft.rfft(frames * self.window)
         return spectrum.real, spectrum.imag
 
     def synthesise(self, real: Tensor, imaginary: Tensor) -> Tensor:
-        spectrum = torch.complex(real, imaginary)
-        return torch.fft.irfft(spectrum, n=self.size) * self.window / self.gain
+        frames: Tensor = torch.fft.irfft(torch.complex(real, imaginary), n=self.size)
+        return frames * self.window / self.gain
 
 
 class MatrixFourier(nn.Module):

@@ -3,6 +3,10 @@
 The pulses of decoded speech do not fall where the original's fell, so only magnitudes compare.
 """
 
+# torch and the measures leave some types open.
+# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false
+# pyright: reportUnknownArgumentType=false
+
 from __future__ import annotations
 
 import math

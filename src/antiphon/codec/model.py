@@ -1,10 +1,13 @@
 """The codec as a whole: encode, decode, save, load."""
 
+# torch and the measures leave some types open.
+# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false
+# pyright: reportUnknownArgumentType=false
+
 from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import cast
 
 import torch
 from safetensors.torch import load_file, save_file
@@ -30,9 +33,10 @@ class Codec(nn.Module):
 
     @torch.no_grad()
     def encode(self, samples: Tensor, pitch: Tensor) -> Tensor:
-        """samples [B, N], pitch [B, N // 160] Hz (0 = unvoiced) -> codes int64 [B, N // 1280, 2 + Q].
+        """samples [B, N], pitch [B, N // 160] Hz -> codes int64 [B, N // 1280, 2 + Q].
 
-        Samples after the last whole frame are left out. `antiphon.codec.pitch.track` gives pitch.
+        `antiphon.codec.pitch.track` gives pitch; 0 = unvoiced. Samples after the last whole frame
+        are left out.
         """
         frames = samples.shape[1] // FRAME
         samples, pitch = samples[:, : frames * FRAME], pitch[:, : frames * FRAME // HOP]
@@ -66,7 +70,7 @@ class Codec(nn.Module):
         codec = cls(CodecConfig.load(folder / _CONFIG))
         path = folder / _WEIGHTS
         try:
-            codec.load_state_dict(cast("dict[str, Tensor]", load_file(path)))
+            codec.load_state_dict(load_file(path))
         except FileNotFoundError as error:
             raise BundleError(f"{path}: no codec weights here; train the codec first") from error
         except Exception as error:  # safetensors and torch raise several kinds

@@ -1,4 +1,4 @@
-"""Pitch of speech, 100 values a second, with a fixed look-ahead: a stream gives what the whole gives.
+"""Pitch of speech, 100 values a second, with a fixed look-ahead, the same in a stream.
 
 Normalised cross-correlation and its best peaks (Talkin 1995, "RAPT"), then a Viterbi search that
 only looks back: each value is the best end of a path so far. 65 to 400 Hz.
@@ -76,10 +76,10 @@ def track(samples: Floats) -> Floats:
 def _candidates(samples: Floats, count: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """The best peaks of the correlation: f0 [count, 7] Hz (the last is 0) and their costs."""
     frames = np.lib.stride_tricks.sliding_window_view(samples, _SPAN)[::HOP][:count]
-    frames = frames - frames.mean(1, keepdims=True)
+    frames = np.subtract(frames, frames.mean(1, keepdims=True), dtype=np.float32)
     near = np.fft.rfft(frames[:, :_WINDOW], _FFT)
     far = np.fft.rfft(frames, _FFT)
-    product = np.fft.irfft(near.conj() * far, _FFT)[:, _SHORTEST : _LONGEST + 1]
+    product: Floats = np.fft.irfft(near.conj() * far, _FFT)[:, _SHORTEST : _LONGEST + 1]
     power = np.zeros((count, _SPAN + 1), np.float64)
     np.cumsum(frames * frames, axis=1, dtype=np.float64, out=power[:, 1:])
     lags = np.arange(_SHORTEST, _LONGEST + 1)

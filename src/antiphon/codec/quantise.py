@@ -4,6 +4,10 @@ Neither sees gradients: the pitch codebooks are fitted once, the timbre codebook
 means (van den Oord et al. 2017, appendix A) and a straight-through estimate feeds the encoder.
 """
 
+# torch and the measures leave some types open.
+# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false
+# pyright: reportUnknownArgumentType=false
+
 from __future__ import annotations
 
 import torch
@@ -13,89 +17,73 @@ from torch.nn import functional
 from antiphon.codec.config import PITCH_PER_FRAME
 
 REFERENCE_HZ = 150.0  # pitch is coded as log(f0 / REFERENCE_HZ)
-_VOICING_WEIGHT = 2.0  # a wrong voicing bit costs as much as an error of exp(sqrt(2 / 400)), 7 %
-_PITCH_WEIGHT = 400.0
+_PITCH_WEIGHT = 400.0  # an error of 5 % in pitch costs as much as a wrong voicing bit
+_PIECE = 65_536  # rows compared at a time: bounds memory
 _DEAD = 0.02  # a code used this much less than its fair share is given a new place
 
 
 class PitchQuantiser(nn.Module):
-    """80 ms of pitch <-> 2 codes: the contour with its voicing, then what the first left over."""
+    """80 ms of pitch <-> 2 codes: the contour with its voicing, then what the first left over.
 
-    contour: Tensor
-    voicing: Tensor
-    residual: Tensor
+    The books hold Hz and ratios, not logarithms: a decoded pitch is then one product, the same to
+    the last bit in every runtime, and the phase that is summed from it does not drift.
+    """
+
+    contour: Tensor  # [K, 8] Hz
+    voicing: Tensor  # [K, 8] share of voiced, 0 to 1
+    residual: Tensor  # [K, 8] ratio to the contour
 
     def __init__(self, size: int) -> None:
         super().__init__()
         self.size = size
-        for name in ("contour", "voicing", "residual"):
-            self.register_buffer(name, torch.zeros(size, PITCH_PER_FRAME))
+        self.register_buffer("contour", torch.full((size, PITCH_PER_FRAME), REFERENCE_HZ))
+        self.register_buffer("voicing", torch.zeros(size, PITCH_PER_FRAME))
+        self.register_buffer("residual", torch.ones(size, PITCH_PER_FRAME))
 
     @torch.no_grad()
     def fit(self, f0: Tensor, iterations: int = 15) -> None:
         """Fit both codebooks by masked k-means to f0 [M, 8], Hz, 0 = unvoiced."""
         log, voiced = _log_pitch(f0)
-        typical = log.sum() / voiced.sum().clamp(min=1)
-        filled = torch.where(voiced > 0, log, typical)
+        filled = torch.where(voiced > 0, log, log.sum() / voiced.sum().clamp(min=1))
         start = _draw(len(f0), self.size)
-        self.contour.copy_(filled[start])
-        self.voicing.copy_(voiced[start])
+        contour, voicing = filled[start], voiced[start]
         for _ in range(iterations):
-            index = self._first(log, voiced)
+            index = _first(log, voiced, contour, voicing)
             count, heard = _count(index, self.size), _sum(index, voiced, self.size)
             mean = _sum(index, log, self.size) / heard.clamp(min=1)
-            self.contour.copy_(torch.where(heard > 0, mean, self.contour))
-            self.voicing.copy_(heard / count.clamp(min=1)[:, None])
+            contour = torch.where(heard > 0, mean, contour)
+            voicing = heard / count.clamp(min=1)[:, None]
             dead = count < 1
             pick = _draw(len(f0), int(dead.sum()))
-            self.contour[dead], self.voicing[dead] = filled[pick], voiced[pick]
-        index = self._first(log, voiced)
-        mask = voiced * (self.voicing[index] > 0.5)
-        rest = (log - self.contour[index]) * mask
-        self.residual.copy_(rest[_draw(len(f0), self.size)])
+            contour[dead], voicing[dead] = filled[pick], voiced[pick]
+        index = _first(log, voiced, contour, voicing)
+        mask = voiced * (voicing[index] > 0.5)
+        rest = (log - contour[index]) * mask
+        residual = rest[_draw(len(f0), self.size)]
         for _ in range(iterations):
-            index = self._second(rest, mask)
+            index = _second(rest, mask, residual)
             heard = _sum(index, mask, self.size).clamp(min=1)
-            self.residual.copy_(_sum(index, rest, self.size) / heard)
+            residual = _sum(index, rest, self.size) / heard
             dead = _count(index, self.size) < 1
-            self.residual[dead] = rest[_draw(len(f0), int(dead.sum()))]
+            residual[dead] = rest[_draw(len(f0), int(dead.sum()))]
+        self.contour.copy_(REFERENCE_HZ * torch.exp(contour))
+        self.voicing.copy_(voicing)
+        self.residual.copy_(torch.exp(residual))
 
     def encode(self, f0: Tensor) -> Tensor:
         """f0 [B, T * 8] Hz, 0 = unvoiced -> codes int64 [B, T, 2]."""
         log, voiced = _log_pitch(f0.reshape(-1, PITCH_PER_FRAME))
-        first = self._first(log, voiced)
+        contour = torch.log(self.contour / REFERENCE_HZ)
+        first = _first(log, voiced, contour, self.voicing)
         mask = voiced * (self.voicing[first] > 0.5)
-        second = self._second((log - self.contour[first]) * mask, mask)
+        second = _second((log - contour[first]) * mask, mask, torch.log(self.residual))
         return torch.stack([first, second], 1).reshape(f0.shape[0], -1, 2)
 
     def decode(self, codes: Tensor) -> Tensor:
         """codes int64 [B, T, 2] -> f0 [B, T * 8] Hz, 0 = unvoiced."""
         first, second = codes[..., 0], codes[..., 1]
-        f0 = REFERENCE_HZ * torch.exp(self.contour[first] + self.residual[second])
+        f0 = self.contour[first] * self.residual[second]
         return torch.where(self.voicing[first] > 0.5, f0, torch.zeros_like(f0)).flatten(1)
-
-    def _first(self, log: Tensor, voiced: Tensor) -> Tensor:
-        contour, voicing = self.contour, self.voicing
-        return torch.cat(
-            [
-                (
-                    -2 * _PITCH_WEIGHT * part @ contour.T
-                    + _PITCH_WEIGHT * heard @ (contour * contour).T
-                    - _VOICING_WEIGHT * heard @ voicing.T * 2
-                    + _VOICING_WEIGHT * (voicing * voicing).sum(1)
-                ).argmin(1)
-                for part, heard in zip(log.split(65_536), voiced.split(65_536), strict=True)
-            ]
-        )
-
-    def _second(self, rest: Tensor, mask: Tensor) -> Tensor:
-        book = self.residual
-        return torch.cat(
-            [
-                (-2 * part @ book.T + kept @ (book * book).T).argmin(1)
-                for part, kept in zip(rest.split(65_536), mask.split(65_536), strict=True)
-            ]
-        )
 
 
 class ResidualQuantiser(nn.Module):
@@ -190,6 +178,24 @@ class ResidualQuantiser(nn.Module):
 def _log_pitch(f0: Tensor) -> tuple[Tensor, Tensor]:
     voiced = (f0 > 0).float()
     return torch.log(f0.clamp(min=40.0) / REFERENCE_HZ) * voiced, voiced
+
+
+def _first(log: Tensor, voiced: Tensor, contour: Tensor, voicing: Tensor) -> Tensor:
+    """The entry whose pitch is nearest where x is voiced and whose voicing is nearest."""
+    out: list[Tensor] = []
+    for part, heard in zip(log.split(_PIECE), voiced.split(_PIECE), strict=True):
+        pitch = heard @ (contour * contour).T - 2 * part @ contour.T
+        voice = (voicing * voicing).sum(1) - 2 * heard @ voicing.T
+        out.append((_PITCH_WEIGHT * pitch + voice).argmin(1))
+    return torch.cat(out)
+
+
+def _second(rest: Tensor, mask: Tensor, residual: Tensor) -> Tensor:
+    """The entry nearest to what the first left over, where both are voiced."""
+    out: list[Tensor] = []
+    for part, kept in zip(rest.split(_PIECE), mask.split(_PIECE), strict=True):
+        out.append((kept @ (residual * residual).T - 2 * part @ residual.T).argmin(1))
+    return torch.cat(out)
 
 
 def _nearest(x: Tensor, centres: Tensor) -> Tensor:

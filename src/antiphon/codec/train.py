@@ -1,9 +1,13 @@
 """Train a codec: one function from utterances to a folder, that a kill cannot hurt.
 
 Three stretches: the encoder learns without codes, then through the codes, and from
-`freeze_at` on its codes stand still and only the decoder goes on. So whatever trains on the codes can
-start at `freeze_at`, and any later decoder fits it.
+`freeze_at` on its codes stand still and only the decoder goes on. So whatever trains on the codes
+can start at `freeze_at`, and any later decoder fits it.
 """
+
+# torch and the measures leave some types open.
+# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false
+# pyright: reportUnknownArgumentType=false
 
 from __future__ import annotations
 
@@ -56,6 +60,7 @@ class CodecRecipe(BaseModel):
     average: float = 0.998  # decay of the running mean of the weights
     commitment: float = 0.25
     book_dropout: float = 0.15
+    settle: int = 150  # batches that fit the codebooks at their start and their end
     precision: Literal["32-true", "bf16-mixed"] = "bf16-mixed"
     log_every: int = 100
     save_every: int = 500
@@ -138,9 +143,9 @@ class _Run:
         self.step = 0
         torch.manual_seed(recipe.seed)
         torch.set_flush_denormal(True)
-        self.model = fabric.to_device(Codec(recipe.codec))
+        self.model = Codec(recipe.codec).to(fabric.device)
         self.mean = copy.deepcopy(self.model).requires_grad_(False)
-        self.loss = fabric.to_device(SpectralLoss())
+        self.loss = SpectralLoss().to(fabric.device)
         self.optimizer = torch.optim.AdamW(
             self.model.parameters(),
             lr=recipe.learning_rate,
@@ -152,13 +157,7 @@ class _Run:
         if (folder / _CHECKPOINT).exists():
             self._resume()
         else:
-            f0 = [torch.from_numpy(r.f0[shift:]) for r in recordings for shift in (0, 4)]
-            contours = [v[: len(v) // PITCH_PER_FRAME * PITCH_PER_FRAME] for v in f0]
-            # On the CPU: indices are drawn there, and it takes seconds.
-            fitted = copy.deepcopy(self.model.decoder.pitch).cpu()
-            examples = torch.cat(contours).reshape(-1, PITCH_PER_FRAME)
-            fitted.fit(examples[torch.randperm(len(examples))[:_PITCH_EXAMPLES]])
-            self.model.decoder.pitch.load_state_dict(fitted.state_dict())
+            self._fit_pitch()
         self.writer = SummaryWriter(str(folder), purge_step=self.step)
         self.sums: dict[str, float] = {}
         self.since = time.monotonic()
@@ -226,7 +225,9 @@ class _Run:
         try:
             state: dict[str, Any] = torch.load(path, map_location=self.fabric.device)
             if CodecRecipe.model_validate(state["recipe"]).codec != self.recipe.codec:
-                raise RecipeError(f"{path}: made by a recipe with another codec; choose a new folder")
+                raise RecipeError(
+                    f"{path}: made by a recipe with another codec; choose a new folder"
+                )
             self.model.load_state_dict(state["model"])
             self.mean.load_state_dict(state["mean"])
             self.optimizer.load_state_dict(state["optimizer"])
@@ -270,8 +271,8 @@ class _Run:
     def _average(self) -> None:
         # Short at first, so that the random start is soon forgotten.
         decay = min(self.recipe.average, (1 + self.step) / (10 + self.step))
-        means, values = list(self.mean.parameters()), list(self.model.parameters())
-        torch._foreach_lerp_(means, values, 1 - decay)  # pyright: ignore[reportPrivateUsage]
+        for mean, value in zip(self.mean.parameters(), self.model.parameters(), strict=True):
+            mean.lerp_(value, 1 - decay)
 
     @torch.no_grad()
     def _copy_buffers(self) -> None:
@@ -283,26 +284,39 @@ class _Run:
         """Latents of `count` batches that training does not see, [M, D] each."""
         out: list[Tensor] = []
         for index in range(count):
-            samples, f0 = self._batch(10**9 + first + index, 8, 48)
+            rows, frames = self.recipe.rows, 2 * self.recipe.frames
+            samples, f0 = self._batch(10**9 + first + index, rows, frames)
             with self.fabric.autocast():
                 latents, _ = self.model.encoder(samples, f0)
             out.append(latents.float().flatten(0, 1))
         return out
 
+    def _fit_pitch(self) -> None:
+        f0 = [torch.from_numpy(r.f0[shift:]) for r in self.recordings for shift in (0, 4)]
+        contours = [v[: len(v) // PITCH_PER_FRAME * PITCH_PER_FRAME] for v in f0]
+        examples = torch.cat(contours).reshape(-1, PITCH_PER_FRAME)
+        # On the CPU: indices are drawn there, and it takes seconds.
+        fitted = copy.deepcopy(self.model.decoder.pitch).cpu()
+        fitted.fit(examples[torch.randperm(len(examples))[:_PITCH_EXAMPLES]])
+        self.model.decoder.pitch.load_state_dict(fitted.state_dict())
+
     def _start_codes(self) -> None:
         self.model.encoder.eval()
-        self.model.decoder.timbre.fit(torch.cat(self._latents(50, 0)))
+        self.model.decoder.timbre.fit(torch.cat(self._latents(self.recipe.settle, 0)))
         self.model.encoder.train()
 
     @torch.no_grad()
     def _freeze(self) -> None:
         """Take the mean encoder as the encoder for good, and let the codebooks settle on it."""
+        self._fit_pitch()  # again: a resumed run may have been given more speech
         encoder, timbre = self.model.encoder, self.model.decoder.timbre
         for value, mean in zip(encoder.parameters(), self.mean.encoder.parameters(), strict=True):
             value.copy_(mean)
-        self._latents(100, 1_000)  # in training mode: the normalisation settles first
+        self._latents(
+            self.recipe.settle, 10_000
+        )  # in training mode: the normalisation settles first
         encoder.eval()
-        for latents in self._latents(150, 2_000):
+        for latents in self._latents(self.recipe.settle, 20_000):
             timbre.learn(latents[None], 0.0)
         self._hold_still()
         codec = self.averaged()

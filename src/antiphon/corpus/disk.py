@@ -17,7 +17,7 @@ import json
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import soundfile as sf
@@ -57,7 +57,7 @@ def write_conversation(
     Raises CorpusError when the disk is full or the folder cannot be written.
     """
     entry = Entry(path=place(index), duration=round(conversation.duration, 3))
-    pcm = np.clip(np.round(conversation.audio.T * 32767), -32768, 32767).astype(np.int16)
+    pcm = np.clip(np.round(conversation.audio.T * 32768), -32768, 32767).astype(np.int16)
     sound = io.BytesIO()
     sf.write(sound, pcm, SAMPLE_RATE, format="FLAC", subtype="PCM_16")
     text = {
@@ -111,8 +111,8 @@ class Corpus(Sequence[Conversation]):
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
         """path: a folder with index.jsonl (or train/index.jsonl), or an index itself."""
-        self.index = _find(Path(path))
-        self.entries = read_index(self.index)
+        self.path = _find(Path(path))
+        self.entries = read_index(self.path)
 
     @classmethod
     def open(cls, path: str | os.PathLike[str]) -> Corpus:
@@ -129,7 +129,7 @@ class Corpus(Sequence[Conversation]):
 
     def __getitem__(self, index: int) -> Conversation:  # type: ignore[override]
         entry = self.entries[index]
-        return read_conversation(self.index.parent / entry.path, entry.duration)
+        return read_conversation(self.path.parent / entry.path, entry.duration)
 
     def __iter__(self) -> Iterator[Conversation]:
         for index in range(len(self)):
@@ -204,7 +204,7 @@ def _json(path: Path) -> dict[str, Any]:
         raise CorpusError(f"{path} is not readable JSON: {error}") from error
     if not isinstance(content, dict):
         raise CorpusError(f"{path}: expected a JSON object with alignments and events")
-    return content
+    return cast("dict[str, Any]", content)
 
 
 def _word(row: Any) -> Word:
@@ -217,5 +217,6 @@ def _word(row: Any) -> Word:
 def _inside(path: Path, what: str, start: float, end: float, seconds: float) -> None:
     if not (-_SLACK <= start <= end + 1e-6 and end <= seconds + _SLACK):
         raise CorpusError(
-            f"{path}: {what} from {start:.2f} to {end:.2f} s does not fit into {seconds:.2f} s of audio"
+            f"{path}: {what} from {start:.2f} to {end:.2f} s does not fit into "
+            f"{seconds:.2f} s of audio"
         )

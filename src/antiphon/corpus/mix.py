@@ -42,7 +42,9 @@ def mix(spoken: Sequence[Spoken], tail: float) -> Conversation:
     for said in spoken:
         turn = said.turn
         speech, pauses = with_pauses(said.speech, turn.pauses)
-        at = round(max(end + turn.gap, speech.start) * SAMPLE_RATE) - round(speech.start * SAMPLE_RATE)
+        at = round(max(end + turn.gap, speech.start) * SAMPLE_RATE) - round(
+            speech.start * SAMPLE_RATE
+        )
         zero = at / SAMPLE_RATE
         placed.append((at, said, speech))
         words += [
@@ -92,9 +94,7 @@ def with_pauses(
         at, shift = cut / SAMPLE_RATE, len(gap) / SAMPLE_RATE
         before = [(text, a, min(b, at)) for text, a, b in speech.words[: index + 1]]
         after = [(text, max(a, at) + shift, b + shift) for text, a, b in speech.words[index + 1 :]]
-        speech = Speech(
-            np.concatenate(parts), (*before, *after), speech.start, speech.end + shift
-        )
+        speech = Speech(np.concatenate(parts), (*before, *after), speech.start, speech.end + shift)
         silences.append((before[-1][2], after[0][1]))
     return speech, silences
 

@@ -15,7 +15,7 @@ import numpy as np
 
 from antiphon.audio import SAMPLE_RATE
 from antiphon.audio.io import read
-from antiphon.corpus.conversation import Word
+from antiphon.corpus.conversation import Speaker, Word
 from antiphon.corpus.tokenizer import normalise
 from antiphon.corpus.voices.speech import Speech, Timed, faded, levelled
 from antiphon.errors import AudioError, CorpusError
@@ -56,11 +56,11 @@ def spread(words: Sequence[str], start: float, end: float) -> list[Timed]:
     return out
 
 
-def as_words(timed: Sequence[Timed], speaker: str) -> list[Word]:
+def as_words(timed: Sequence[Timed], speaker: Speaker) -> list[Word]:
     """The same as corpus words."""
     return [
-        Word.model_validate({"text": t, "start": round(a, 3), "end": round(b, 3), "speaker": speaker})
-        for t, a, b in timed
+        Word(text=text, start=round(start, 3), end=round(end, 3), speaker=speaker)
+        for text, start, end in timed
     ]
 
 

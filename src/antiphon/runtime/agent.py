@@ -47,7 +47,7 @@ Audio = str | os.PathLike[str] | Samples
 
 PATIENCE = 3.0  # seconds of silence after which no answer is taken to come
 SETTLE = 1.0  # seconds of the agent's silence after which its answer is taken to be over
-LONGEST = 20.0  # seconds after the caller's end beyond which no answer is waited for
+LONGEST = 20.0  # seconds after which even a voice that never ends is left
 
 
 @dataclass(frozen=True)
@@ -203,12 +203,14 @@ class Agent:
             session.say(text)
             while session.saying:
                 _sort(session.push(silence), voice, [])
-            quiet = 0
             delays = session.delays
-            least = delays.text_lead + -(-delays.codec_lookahead // FRAME) + 4
-            while quiet < least and quiet < LONGEST / SECONDS:
+            enough = delays.text_lead + -(-delays.codec_lookahead // FRAME) + 4
+            quiet = 0
+            for _ in range(round(LONGEST / SECONDS)):
                 _sort(session.push(silence), voice, [])
                 quiet = 0 if np.abs(voice[-1]).max() >= AUDIBLE else quiet + 1
+                if quiet >= enough:
+                    break
         spoken = np.concatenate(voice)
         spans = replies(spoken)
         if not spans:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -46,8 +47,7 @@ class LossConfig(BaseModel):
     corrupt: float = 0.1  # share of frames whose own codes come in wrong, as after a bad sample
 
 
-@dataclass(frozen=True)
-class DuplexBatch:
+class DuplexBatch(NamedTuple):
     """B crops of T frames, padded at the end. All [B, T] but mel and codes; int64."""
 
     mel: Tensor  # [B, 8 T, 80]

@@ -9,6 +9,7 @@ from __future__ import annotations
 import bisect
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -39,8 +40,7 @@ class Spoken:
     recording: int = -1  # or a real recording's number
 
 
-@dataclass(frozen=True)
-class HearingBatch:
+class HearingBatch(NamedTuple):
     """mel [B, T, 80]; targets concatenated; lengths [B]."""
 
     mel: Tensor

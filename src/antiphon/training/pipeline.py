@@ -8,6 +8,7 @@ Every stage writes below `<work>/<name>/` and can be killed and run again.
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -21,6 +22,7 @@ from rich.progress import Progress
 
 from antiphon.audio import SAMPLE_RATE
 from antiphon.audio.io import read
+from antiphon.codec.data import collect
 from antiphon.codec.model import Codec
 from antiphon.codec.train import CodecRecipe
 from antiphon.codec.train import train as train_codec
@@ -36,11 +38,13 @@ from antiphon.training.duplex import DuplexTask
 from antiphon.training.encode import encode
 from antiphon.training.hearing import HearingTask
 from antiphon.training.lines import LineMel
-from antiphon.training.loop import fit, save_atomically
+from antiphon.training.loop import fit
+from antiphon.training.lora import adapt, merge
 from antiphon.training.prepare import Flat, prepare, read_items
 from antiphon.training.recipe import Recipe
 from antiphon.training.recordings import load as load_recordings
 from antiphon.training.rollout import Case, Rollout, exactly
+from antiphon.training.start import TOKENIZER, codec_of, sizes_of, start_from
 from antiphon.training.streams import CHARACTERS
 
 STAGES = ("corpus", "prepare", "codec", "encode", "tokenizer", "hearing", "duplex", "export")
@@ -87,6 +91,8 @@ class Workshop:
 
     def codec(self) -> Codec:
         """The trained codec: a folder in the recipe, or this run's own."""
+        if self.recipe.start is not None:
+            return codec_of(self.recipe.start)
         given = self.recipe.codec
         if given.is_dir():
             return Codec.load(given)
@@ -95,6 +101,9 @@ class Workshop:
 
     def model_config(self, codec: Codec, tokenizer: Tokenizer) -> ModelConfig:
         """The network's sizes."""
+        if self.recipe.start is not None:
+            started = sizes_of(self.recipe.start)
+            return started.model_copy(update={"call_vocabulary": len(self.calls)})
         return ModelConfig(
             text_vocabulary=tokenizer.size,
             call_vocabulary=len(self.calls),
@@ -150,7 +159,7 @@ def _prepare(shop: Workshop) -> None:
 
 
 def _codec(shop: Workshop) -> None:
-    if shop.recipe.codec.is_dir() or (shop.folder / "codec" / "codec").exists():
+    if shop.recipe.start is not None or shop.recipe.codec.is_dir() or (shop.folder / "codec" / "codec").exists():
         return
     flat = shop.flat("train")
     recipe = CodecRecipe.load(shop.recipe.codec)
@@ -170,6 +179,13 @@ def _codec(shop: Workshop) -> None:
     train_codec(recipe, agent, others, shop.folder / "codec")
 
 
+def train_codec_alone(recipe: Path, corpus: Path, folder: Path) -> None:
+    """Train a codec on a corpus that exists."""
+    read = CodecRecipe.load(recipe)
+    agent, others = collect(corpus, read.hours)
+    train_codec(read, agent, others, folder)
+
+
 def _encode(shop: Workshop) -> None:
     codec = shop.codec()
     for split in ("train", "valid"):
@@ -184,6 +200,9 @@ def _encode(shop: Workshop) -> None:
 
 def _tokenizer(shop: Workshop) -> None:
     if shop.tokenizer_path.exists():
+        return
+    if shop.recipe.start is not None:
+        shutil.copyfile(shop.recipe.start / TOKENIZER, shop.tokenizer_path)
         return
     items = read_items(shop.folder / "flat" / "train")
     texts = [str(event.data.get("text", "")) for i in items for event in i.events if event.kind == "turn"]
@@ -242,7 +261,7 @@ def _hearing(shop: Workshop) -> None:
 
 def _set_mel_scale(encoder: Encoder, task: HearingTask) -> None:
     """Mean and scale of log-mel over some augmented batches, as normalisation."""
-    mel = torch.cat([task.batch(-1 - i, 0, 0.5).mel.flatten(0, 1) for i in range(4)])
+    mel = torch.cat([task.batch(i, 1_000_000, 0.5).mel.flatten(0, 1) for i in range(4)])
     encoder.mean.copy_(mel.mean(0))
     encoder.scale.copy_(mel.std(0).clamp(min=1.0))
 
@@ -273,15 +292,21 @@ def _duplex(shop: Workshop) -> None:
 
 
 def build_duplex(shop: Workshop, codec: Codec, tokenizer: Tokenizer) -> Duplex:
-    """The network at the start of the duplex stage: its ears warmed up where they were."""
+    """The network at the start of the duplex stage.
+
+    New, with its ears warmed up where they were; or, where the recipe starts from a bundle, as
+    that bundle is, with adapters where the recipe asks for them.
+    """
+    recipe = shop.recipe
     duplex = Duplex(shop.model_config(codec, tokenizer))
     ears = shop.folder / "hearing" / "final.pt"
-    if shop.recipe.start is not None:
-        saved = torch.load(shop.recipe.start, map_location="cpu", weights_only=True)["network"]
-        duplex.load_state_dict(_strip(saved, "duplex."))
+    if recipe.start is not None:
+        start_from(duplex, recipe.start, shop.calls)
     elif ears.exists():
         saved = torch.load(ears, map_location="cpu", weights_only=True)["network"]
         duplex.encoder.load_state_dict(_strip(saved, "encoder."))
+    if recipe.lora is not None:
+        adapt(duplex, recipe.lora.rank, recipe.lora.alpha)
     return duplex
 
 
@@ -337,10 +362,12 @@ def _export(shop: Workshop) -> None:
     from antiphon.bundle.export import write
 
     codec, tokenizer = shop.codec(), Tokenizer.load(shop.tokenizer_path)
-    duplex = Duplex(shop.model_config(codec, tokenizer))
+    duplex = build_duplex(shop, codec, tokenizer)
     final, last = shop.folder / "duplex" / "final.pt", shop.folder / "duplex" / "last.pt"
     saved = torch.load(final if final.exists() else last, map_location="cpu", weights_only=True)
     duplex.load_state_dict(_strip(saved["network"], "duplex."))
+    if shop.recipe.lora is not None:
+        merge(duplex)
     write(
         duplex,
         codec,
@@ -363,5 +390,3 @@ _RUN: dict[str, Callable[[Workshop], None]] = {
     "duplex": _duplex,
     "export": _export,
 }
-
-__all__ = ["PARALLEL", "STAGES", "Workshop", "build_duplex", "cases", "run", "save_atomically"]

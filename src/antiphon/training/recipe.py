@@ -7,6 +7,7 @@ relative to the data folder that the user names, and are left out, said plainly,
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any, cast
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -62,7 +63,7 @@ class Recipe(_Part):
     name: str
     scenario: Path
     codec: Path = Field(description="the codec's recipe, or a folder of trained weights")
-    start: Path | None = Field(None, description="a checkpoint to fine-tune from")
+    start: Path | None = Field(None, description="a bundle to fine-tune from")
     lora: LoraPart | None = None
     pieces: int = 700
     timing: Timing = Timing()
@@ -77,20 +78,34 @@ class Recipe(_Part):
     precision: str = "bf16-mixed"
 
 
+def _mapping(path: Path) -> dict[str, Any]:
+    try:
+        raw = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise RecipeError(f"{path}: cannot be read ({error.strerror})") from error
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise RecipeError(f"{path}: is no YAML: {' '.join(str(error).split())}") from error
+    if not isinstance(raw, dict):
+        raise RecipeError(f"{path}: a recipe is a mapping of keys; this holds none")
+    return cast("dict[str, Any]", raw)
+
+
+def is_codec_recipe(path: Path) -> bool:
+    """Whether a recipe makes a codec alone: it names no scenario.
+
+    Raises:
+        RecipeError: the file cannot be read or is no mapping.
+    """
+    return "scenario" not in _mapping(path)
+
+
 def load_recipe(path: Path) -> Recipe:
     """Read a recipe.
 
     Raises:
         RecipeError: naming the file and the key that is wrong.
     """
-    try:
-        raw = yaml.safe_load(path.read_text())
-    except OSError as error:
-        raise RecipeError(f"{path}: cannot be read ({error.strerror})") from error
-    except yaml.YAMLError as error:
-        raise RecipeError(f"{path}: is no YAML: {error}") from error
-    if not isinstance(raw, dict):
-        raise RecipeError(f"{path}: a recipe is a mapping of keys; this holds none")
+    raw = _mapping(path)
     try:
         recipe = Recipe.model_validate(raw)
     except ValidationError as error:

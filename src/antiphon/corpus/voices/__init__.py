@@ -71,7 +71,9 @@ class Voices:
             return FestivalVoice(self._festival, person, manner)
         if engine == "espeak" and accent in espeak.ACCENTS and variant in espeak.VARIANTS:
             return EspeakVoice(accent, variant, manner)
-        raise VoiceError(f'there is no voice "{name}"; a corpus names flite:rms, espeak:en-us+m3 ...')
+        raise VoiceError(
+            f'there is no voice "{name}"; a corpus names flite:rms, espeak:en-us+m3 ...'
+        )
 
 
 def _accent(group: Group, rng: random.Random) -> str:

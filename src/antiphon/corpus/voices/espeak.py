@@ -16,7 +16,16 @@ from typing import Any
 import numpy as np
 
 from antiphon.corpus.conversation import Speaker
-from antiphon.corpus.voices.speech import Manner, Speech, Timed, align, finish, respelt, sayable
+from antiphon.corpus.voices.speech import (
+    AS_MADE,
+    Manner,
+    Speech,
+    Timed,
+    align,
+    finish,
+    respelt,
+    sayable,
+)
 from antiphon.errors import VoiceError
 
 ACCENTS = {  # name here -> voice of espeak-ng
@@ -49,7 +58,7 @@ class EspeakVoice:
 
     accent: str
     variant: str
-    manner: Manner = Manner()
+    manner: Manner = AS_MADE
     speaker: Speaker = "caller"
 
     @property

@@ -16,6 +16,7 @@ import json
 import os
 import sys
 from ctypes import POINTER, c_char, c_int, c_short, c_uint, c_void_p
+from typing import Any
 
 _SYNCHRONOUS, _PHONEME_EVENTS, _UTF8 = 2, 1, 1
 _RATE, _PITCH, _RANGE = 1, 3, 4  # espeak_PARAMETER
@@ -44,12 +45,12 @@ def main() -> None:
     events: list[list[object]] = []
 
     @ctypes.CFUNCTYPE(c_int, POINTER(c_short), c_int, POINTER(_Event))
-    def heard(wave: object, count: int, batch: object) -> int:
+    def heard(wave: Any, count: int, batch: Any) -> int:
         if count > 0:
-            pcm.extend(ctypes.string_at(wave, 2 * count))  # type: ignore[arg-type]
+            pcm.extend(ctypes.string_at(wave, 2 * count))
         index = 0
-        while batch[index].type:  # type: ignore[index]
-            event = batch[index]  # type: ignore[index]
+        while batch[index].type:
+            event = batch[index]
             if event.type == _WORD:
                 events.append([_WORD, event.position, event.time])
             elif event.type == _PHONEME and event.id.startswith(b"_"):

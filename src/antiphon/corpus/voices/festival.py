@@ -1,4 +1,4 @@
-"""festival's voices: one process per worker, requests streamed to it, word times from its utterance.
+"""festival's voices: one process a worker, requests streamed to it, word times from its items.
 
 Starting festival takes most of a second, an utterance a few hundredths: so the process stays.
 Each request sets everything that shapes the sound, hence no request depends on those before it.
@@ -14,6 +14,7 @@ import subprocess
 import tempfile
 from collections import OrderedDict
 from dataclasses import dataclass
+from itertools import zip_longest
 from pathlib import Path
 from typing import Self
 
@@ -22,7 +23,16 @@ import numpy.typing as npt
 import soundfile as sf
 
 from antiphon.corpus.conversation import Speaker
-from antiphon.corpus.voices.speech import Manner, Speech, Timed, align, finish, respelt, sayable
+from antiphon.corpus.voices.speech import (
+    AS_MADE,
+    Manner,
+    Speech,
+    Timed,
+    align,
+    finish,
+    respelt,
+    sayable,
+)
 from antiphon.errors import VoiceError
 
 PACKAGES = {  # voice of festival -> Debian package
@@ -125,7 +135,8 @@ class Festival:
         phrasing model would, not only at punctuation.
         """
         process = self._running()
-        assert self._folder is not None and process.stdin is not None
+        assert self._folder is not None
+        assert process.stdin is not None
         wave = self._folder / "utterance.wav"
         request = (
             f'(unwind-protect (begin (antiphon-select "{voice}") '
@@ -147,9 +158,13 @@ class Festival:
                 f'festival could not say "{line}" as {voice}; '
                 f"if the voice is missing, run: apt-get install {package}"
             )
+        tokens: list[Timed] = []
+        for token, row in zip_longest(line.split(), lines[:-1], fillvalue=""):
+            start, _, end = row.partition(" ")
+            if end:  # fewer or more than were given is for `align` to refuse
+                tokens.append((token, float(start), float(end)))
         samples, rate = sf.read(wave, dtype="float32")
-        spans = [[float(number) for number in row.split()] for row in lines[:-1]]
-        return samples, rate, [(word, a, b) for word, (a, b) in zip(line.split(), spans)]
+        return np.asarray(samples, np.float32), rate, tokens
 
     def _running(self) -> subprocess.Popen[bytes]:
         if self._process is not None and self._process.poll() is None:
@@ -195,7 +210,7 @@ class FestivalVoice:
 
     engine: Festival
     person: str
-    manner: Manner = Manner()
+    manner: Manner = AS_MADE
     speaker: Speaker = "caller"
 
     @property

@@ -17,7 +17,16 @@ import numpy as np
 import numpy.typing as npt
 
 from antiphon.corpus.conversation import Speaker
-from antiphon.corpus.voices.speech import Manner, Speech, Timed, align, finish, respelt, sayable
+from antiphon.corpus.voices.speech import (
+    AS_MADE,
+    Manner,
+    Speech,
+    Timed,
+    align,
+    finish,
+    respelt,
+    sayable,
+)
 from antiphon.errors import VoiceError
 
 VOICES = ("rms", "awb", "slt", "kal16")
@@ -32,6 +41,10 @@ SPELLINGS = {
     "mocha": (0.15, ("mocka",)),
     "sweetener": (0.1, ("sweet ner",)),
 }
+
+# flite keeps the pointers to these names, not copies: they must live as long as the process.
+_STRETCH, _SHIFT = b"duration_stretch", b"f0_shift"
+_MEAN, _DEVIATION = b"int_f0_target_mean", b"int_f0_target_stddev"
 
 _FIRST = b"R:SylStructure.daughter1.daughter1.R:Segment.p.end"
 _LAST = b"R:SylStructure.daughtern.daughtern.R:Segment.end"
@@ -70,7 +83,7 @@ class FliteVoice:
     """One of flite's speakers (VOICES) in somebody's manner."""
 
     person: str
-    manner: Manner = Manner()
+    manner: Manner = AS_MADE
     speaker: Speaker = "caller"
 
     @property
@@ -84,22 +97,20 @@ class FliteVoice:
         manner = self.manner.varied(rng, tone)
         spelt = respelt(text, SPELLINGS, rng)
         line = " ".join(token for tokens in spelt for token in tokens)
-        features = {"duration_stretch": manner.stretch * manner.tract, "f0_shift": manner.pitch}
+        features = {_STRETCH: manner.stretch * manner.tract, _SHIFT: manner.pitch}
         if self.person == "kal16":
-            features["int_f0_target_mean"] = 110 * manner.pitch
-            features["int_f0_target_stddev"] = 15 * manner.swing
-            features["f0_shift"] = 1.0
+            features |= {_SHIFT: 1.0, _MEAN: 110 * manner.pitch, _DEVIATION: 15 * manner.swing}
         samples, rate, tokens = _synthesise(self.person, line, features, rng.getrandbits(31))
         return finish(samples / 32768, rate, align(text, spelt, tokens, self.name), manner.tract)
 
 
 def _synthesise(
-    person: str, line: str, features: dict[str, float], seed: int
+    person: str, line: str, features: dict[bytes, float], seed: int
 ) -> tuple[npt.NDArray[np.int16], int, list[Timed]]:
     """Samples int16 [N], their rate, and every token with its start and end in seconds."""
     lib, voice = _library(), _voice(person)
     for name, value in features.items():
-        lib.feat_set_float(voice.contents.features, name.encode(), value)
+        lib.feat_set_float(voice.contents.features, name, value)
     _c().srand(seed)  # flite's noise excitation is drawn from the C library's generator
     utterance = lib.flite_synth_text(line.encode("ascii"), ctypes.cast(voice, c_void_p))
     if not utterance:

@@ -79,6 +79,8 @@ class Manner:
         )
 
 
+AS_MADE = Manner()
+
 # tone -> factors of stretch, pitch, swing (Murray & Arnott 1993, table 1, signs and rough size)
 _TONES = {
     "annoyed": (0.86, 1.12, 1.6),
@@ -165,7 +167,9 @@ def finish(samples: npt.ArrayLike, rate: int, words: Sequence[Timed], tract: flo
     """
     x = resample(np.asarray(samples, np.float32), round(rate * tract), SAMPLE_RATE)
     scale = rate / round(rate * tract)
-    times = [(text, start * scale, min(end * scale, len(x) / SAMPLE_RATE)) for text, start, end in words]
+    times = [
+        (text, start * scale, min(end * scale, len(x) / SAMPLE_RATE)) for text, start, end in words
+    ]
     x = levelled(x)
     first = max(0, round((times[0][1] - _BEFORE) * SAMPLE_RATE))
     last = min(len(x), round((times[-1][2] + _AFTER) * SAMPLE_RATE))

@@ -1,0 +1,149 @@
+"""`antiphon corpus`: build conversations, look at one, import others."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from antiphon.errors import CorpusError
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    help="Conversations to train on: build them from a scenario, look at one, import others.",
+)
+
+_VALID_SHARE = 0.01
+
+
+@app.command()
+def build(
+    scenario: Annotated[Path, typer.Argument(help="A scenario, such as scenarios/cafe.yaml.")],
+    out: Annotated[Path, typer.Option(help="The corpus's folder.")],
+    conversations: Annotated[
+        int, typer.Option(min=1, help="How many, validation included.")
+    ] = 1000,
+    seed: Annotated[int, typer.Option(help="The same seed gives the same bytes.")] = 1,
+    voices: Annotated[
+        Literal["train", "test"], typer.Option(help="Callers to train on, or those held out.")
+    ] = "train",
+    workers: Annotated[int, typer.Option(min=1, help="Processes.")] = 2,
+    real: Annotated[
+        list[Path] | None,
+        typer.Option(help="Manifest of recordings for out-of-domain callers; may be repeated."),
+    ] = None,
+    real_share: Annotated[
+        float, typer.Option(min=0, max=1, help="Their share of those turns.")
+    ] = 0.5,
+) -> None:
+    """Build a corpus, or what is missing of it: OUT/train and OUT/valid (1 in 100), or OUT/test.
+
+    Examples:
+
+        antiphon corpus build scenarios/cafe.yaml --out runs/corpus --conversations 10000
+
+        antiphon corpus build scenarios/cafe.yaml --out runs/corpus --voices test --seed 2
+    """
+    from antiphon.corpus.build import Split
+    from antiphon.corpus.build import build as build_corpus
+
+    valid = round(conversations * _VALID_SHARE) if voices == "train" else 0
+    parts: dict[Split, int] = {"train" if voices == "train" else "test": conversations - valid}
+    if valid:
+        parts["valid"] = valid
+    for split, count in parts.items():
+        with _bar(split) as progress:
+            entries = build_corpus(
+                scenario,
+                out / split,
+                conversations=count,
+                seed=seed,
+                voices=voices,
+                split=split,
+                workers=workers,
+                real=real or (),
+                real_share=real_share,
+                progress=progress,
+            )
+        hours = sum(entry.duration for entry in entries) / 3600
+        typer.echo(f"{out / split}: {len(entries)} conversations, {hours:.2f} hours")
+
+
+@app.command()
+def show(
+    corpus: Annotated[Path, typer.Argument(help="A corpus, its index, or one recording in it.")],
+    number: Annotated[int, typer.Option(min=0, help="Which conversation, from 0.")] = 0,
+    out: Annotated[Path, typer.Option(help="The picture.")] = Path("conversation.png"),
+) -> None:
+    """Draw one conversation: both waveforms, words on a time axis, turns, pauses and calls.
+
+    Example:
+
+        antiphon corpus show runs/corpus --number 3 --out three.png
+    """
+    from antiphon.corpus.disk import Corpus, read_conversation
+    from antiphon.corpus.importers import AUDIO
+    from antiphon.corpus.show import draw
+
+    if corpus.suffix.lower() in AUDIO:
+        conversation, title = read_conversation(corpus), corpus.name
+    else:
+        there = Corpus(corpus)
+        if number >= len(there):
+            raise CorpusError(f"{corpus} has {len(there)} conversations, numbered from 0")
+        conversation, title = there[number], there.entries[number].path
+    for turn in conversation.turns():
+        typer.echo(f"{turn.start:7.2f}  {turn.speaker:<6}  {turn.data.get('text', '')}")
+    typer.echo(f"Picture: {draw(conversation, out, title)}")
+
+
+@app.command("import")
+def import_(
+    source: Annotated[
+        Path, typer.Argument(help="A moshi-finetune index, or a folder of two-channel recordings.")
+    ],
+    out: Annotated[Path, typer.Option(help="The new corpus's folder.")],
+    agent: Annotated[
+        Literal["left", "right"], typer.Option(help="The agent's channel in recordings.")
+    ] = "left",
+) -> None:
+    """Import recordings, each with a transcript (.csv or .json) beside it, or a corpus.
+
+    A transcript has rows of start, end (seconds), speaker (agent or caller) and text.
+
+    Examples:
+
+        antiphon corpus import calls/ --out runs/calls --agent right
+
+        antiphon corpus import moshi-data/train.jsonl --out runs/moshi
+    """
+    from antiphon.corpus.importers import import_corpus
+
+    with _bar("import") as progress:
+        entries = import_corpus(source, out, agent=agent, progress=progress)
+    hours = sum(entry.duration for entry in entries) / 3600
+    typer.echo(f"{out}: {len(entries)} conversations, {hours:.2f} hours")
+
+
+@contextmanager
+def _bar(what: str) -> Generator[Callable[[int, int], None]]:
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=Console(stderr=True)) as bar:
+        task = bar.add_task(what, total=None)
+
+        def tell(done: int, total: int) -> None:
+            bar.update(task, completed=done, total=total)
+
+        yield tell

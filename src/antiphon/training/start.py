@@ -1,0 +1,66 @@
+"""Where fine-tuning starts: a bundle's own graph, read back into the network and the codec."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+
+from antiphon.codec.config import CodecConfig
+from antiphon.codec.model import Codec
+from antiphon.corpus.calls import CallVocabulary
+from antiphon.corpus.scenario import load_scenario
+from antiphon.errors import BundleError
+from antiphon.model import graph_weights
+from antiphon.model.config import ModelConfig
+from antiphon.model.duplex import Duplex
+
+GRAPH, TOKENIZER = "step.onnx", "tokenizer.model"  # names inside a bundle's folder
+_BY_CALL = ("call.weight", "call_head.weight", "call_head.bias")  # a row a call token
+
+
+def sizes_of(bundle: Path) -> ModelConfig:
+    """The sizes of a bundle's network.
+
+    Raises:
+        BundleError: the bundle does not hold them.
+    """
+    try:
+        return ModelConfig.model_validate_json((bundle / "model.json").read_text())
+    except (OSError, ValueError) as error:
+        raise BundleError(f"{bundle}: cannot be trained on: {error}") from error
+
+
+def codec_of(bundle: Path) -> Codec:
+    """A bundle's codec, encoder and decoder."""
+    codec = Codec(CodecConfig.load(bundle / "codec.json"))
+    weights = graph_weights.load(bundle, bundle / GRAPH)
+    own = {
+        name.removeprefix("step."): value
+        for name, value in weights.items()
+        if not name.startswith("step.duplex.")
+    }
+    codec.load_state_dict(own)
+    return codec.eval()
+
+
+def start_from(duplex: Duplex, bundle: Path, calls: CallVocabulary) -> None:
+    """Load a bundle's network into `duplex`; a new scenario's call tokens start fresh.
+
+    Call tokens that both scenarios name alike keep what they have learnt.
+    """
+    weights = {
+        name.removeprefix("step.duplex."): value
+        for name, value in graph_weights.load(bundle, bundle / GRAPH).items()
+        if name.startswith("step.duplex.")
+    }
+    before = load_scenario(bundle / "scenario.yaml").call_vocabulary.labels
+    own = duplex.state_dict()
+    pairs = [(i, before.index(label)) for i, label in enumerate(calls.labels) if label in before]
+    with torch.no_grad():
+        for name in _BY_CALL:
+            rows = own[name].clone()
+            for new, old in pairs:
+                rows[new] = weights[name][old]
+            weights[name] = rows
+    duplex.load_state_dict(weights)

@@ -1,0 +1,153 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from antiphon.bundle.export import example_inputs, write
+from antiphon.bundle.manifest import load
+from antiphon.codec.config import CodecConfig
+from antiphon.codec.model import Codec
+from antiphon.corpus.scenario import load_scenario
+from antiphon.model import graph_weights
+from antiphon.model.config import BackboneConfig, EncoderConfig, ModelConfig
+from antiphon.model.duplex import Duplex
+from antiphon.model.step import FrameStep, Inputs
+from antiphon.runtime.engine import open_graph
+from antiphon.training.start import codec_of, sizes_of, start_from
+from antiphon.training.streams import Timing
+from tests.training.made import SCENARIO, tokenizer
+
+pytestmark = pytest.mark.filterwarnings("ignore")
+
+
+def small_codec() -> Codec:
+    torch.manual_seed(2)
+    narrow = {
+        f"{part}_{place}": 16
+        for part, places in (("encoder", ("fine", "coarse")), ("decoder", ("coarse", "middle", "fine")))
+        for place in places
+    }
+    return Codec(CodecConfig(codebook_size=32, latent=8, **narrow)).eval()
+
+
+def small_duplex(text: int, call: int) -> Duplex:
+    torch.manual_seed(3)
+    return Duplex(
+        ModelConfig(
+            text_vocabulary=text,
+            call_vocabulary=call,
+            codebook_size=32,
+            encoder=EncoderConfig(width=64, layers=2, heads=2, feedforward=96, window=8),
+            backbone=BackboneConfig(
+                hidden_size=64, num_hidden_layers=2, head_dim=16, intermediate_size=96, window=9
+            ),
+        )
+    ).eval()
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Duplex, Codec]:
+    folder = tmp_path_factory.mktemp("export")
+    words = tokenizer()
+    words.save(folder / "tokenizer.model")
+    vocabulary = load_scenario(SCENARIO).call_vocabulary
+    duplex, codec = small_duplex(words.size, len(vocabulary)), small_codec()
+    write(
+        duplex,
+        codec,
+        name="small",
+        tokenizer=folder / "tokenizer.model",
+        scenario=SCENARIO,
+        tools=vocabulary.to_json(),
+        timing=Timing(),
+        folder=folder / "bundle",
+    )
+    return folder / "bundle", duplex, codec
+
+
+def test_the_graph_does_what_the_network_does_for_any_batch(
+    made: tuple[Path, Duplex, Codec],
+) -> None:
+    folder, duplex, codec = made
+    bundle = load(folder)
+    session = open_graph(bundle)
+    step = FrameStep(duplex, codec.decoder).eval()
+    for batch in (1, 3):
+        state = step.initial_state(batch)
+        for t in range(12):
+            inputs = example_inputs(step, batch, seed=t)
+            feeds = {name: getattr(inputs, name).numpy() for name in Inputs._fields}
+            feeds |= {f"state.{name}": value.numpy() for name, value in state.items()}
+            ready, vad = session.run(["text_ready", "vad"], feeds)
+            with torch.no_grad():
+                outputs, state = step(inputs, state)
+            # 8-bit products: close, not equal.
+            np.testing.assert_allclose(ready, outputs.text_ready.numpy(), atol=0.1)
+            np.testing.assert_allclose(vad, outputs.vad.numpy(), atol=0.1)
+
+
+def test_weights_come_back_from_the_graph(made: tuple[Path, Duplex, Codec]) -> None:
+    folder, duplex, codec = made
+    weights = graph_weights.load(folder, folder / "step.onnx")
+    wanted = {f"step.duplex.{n}": p for n, p in duplex.state_dict().items()}
+    wanted |= {f"step.{n}": p for n, p in codec.state_dict().items()}
+    assert set(weights) == set(wanted)
+    for name, value in wanted.items():
+        error = (weights[name].float() - value.float()).abs().max()
+        assert error <= 0.012 * value.float().abs().max() + 1e-6, name
+
+
+def test_fine_tuning_starts_from_what_the_bundle_holds(made: tuple[Path, Duplex, Codec]) -> None:
+    folder, duplex, codec = made
+    config = sizes_of(folder)
+    assert config == duplex.config
+    vocabulary = load_scenario(SCENARIO).call_vocabulary
+    again = Duplex(config)
+    start_from(again, folder, vocabulary)
+    mel = torch.randn(1, 8, 80)
+    with torch.no_grad():
+        ours, _ = again.eval().step(mel, again.initial_state(1))
+        theirs, _ = duplex.step(mel, duplex.initial_state(1))
+    torch.testing.assert_close(ours, theirs, atol=0.2, rtol=0.1)
+    assert codec_of(folder).config == codec.config
+
+
+def test_a_scenario_with_other_calls_keeps_the_tokens_that_both_name(
+    made: tuple[Path, Duplex, Codec], tmp_path: Path
+) -> None:
+    folder, duplex, _ = made
+    text = SCENARIO.read_text().replace("    - triple shot: triple shot *20 | three shot\n", "", 1)
+    (tmp_path / "other.yaml").write_text(text)
+    other = load_scenario(tmp_path / "other.yaml").call_vocabulary
+    config = duplex.config.model_copy(update={"call_vocabulary": len(other)})
+    again = Duplex(config)
+    start_from(again, folder, other)
+    before = load_scenario(SCENARIO).call_vocabulary.labels
+    new, old = other.labels.index("drink=latte"), before.index("drink=latte")
+    assert new != old
+    torch.testing.assert_close(again.call.weight[new], duplex.call.weight[old], atol=0.05, rtol=0.1)
+
+
+def test_writing_again_replaces_the_bundle_whole(
+    made: tuple[Path, Duplex, Codec], tmp_path: Path
+) -> None:
+    folder, duplex, codec = made
+    target = tmp_path / "bundle"
+    target.mkdir()
+    (target / "old.txt").write_text("old")
+    write(
+        duplex,
+        codec,
+        name="small",
+        tokenizer=folder / "tokenizer.model",
+        scenario=SCENARIO,
+        tools=load_scenario(SCENARIO).call_vocabulary.to_json(),
+        timing=Timing(),
+        folder=target,
+    )
+    assert load(target).manifest.name == "small"
+    assert not (target / "old.txt").exists()
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["bundle"]

@@ -1,0 +1,42 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from antiphon.errors import RecipeError
+from antiphon.training.recipe import is_codec_recipe, load_recipe
+
+RECIPES = Path(__file__).parents[2] / "recipes"
+
+
+def test_the_cafe_recipe_reads_and_its_paths_exist() -> None:
+    recipe = load_recipe(RECIPES / "cafe.yaml")
+    assert recipe.scenario.exists()
+    assert recipe.codec.exists()
+    assert not is_codec_recipe(RECIPES / "cafe.yaml")
+    assert is_codec_recipe(recipe.codec)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("name: x\nscenario: s\ncodec: c\nstepz: 3\n", "stepz"),
+        ("name: x\nscenario: s\ncodec: c\ncorpus: {conversations: 0}\nduplex: {steps: 1}\n", "corpus.conversations"),
+        ("name: x\nscenario: s\ncodec: c\ncorpus: {conversations: 2}\nduplex: {steps: many}\n", "duplex.steps"),
+        ("- just\n- a list\n", "mapping"),
+        ("name: [unclosed\n", "YAML"),
+        ("", "mapping"),
+    ],
+)
+def test_a_wrong_recipe_names_the_file_and_the_key(tmp_path: Path, text: str, said: str) -> None:
+    path = tmp_path / "wrong.yaml"
+    path.write_text(text)
+    with pytest.raises(RecipeError, match=said) as caught:
+        load_recipe(path)
+    assert "wrong.yaml" in str(caught.value)
+
+
+def test_a_missing_recipe_is_one_sentence(tmp_path: Path) -> None:
+    with pytest.raises(RecipeError, match="cannot be read"):
+        load_recipe(tmp_path / "none.yaml")

@@ -1,0 +1,65 @@
+from __future__ import annotations
+
+import numpy as np
+
+from antiphon.training.streams import SPEAKING, Streams, Timing, align, spell
+from tests.training.made import calls, conversation, tokenizer
+
+TOKENS = tokenizer()
+
+
+def streams(timing: Timing | None = None) -> Streams:
+    made = conversation()
+    return align(50, made.words, made.events, TOKENS, calls(), timing or Timing())
+
+
+def test_text_leads_its_audio_and_opens_one_step_before_the_turn() -> None:
+    got = streams().text
+    # The reply begins in frame 25; step 24 decides that frame, step 23 says its first piece.
+    assert int(np.flatnonzero(got)[0]) == 23
+    assert TOKENS.text(got.tolist()) == "okay a large latte"
+
+
+def test_a_longer_lead_brings_later_words_forward_but_never_before_the_opening() -> None:
+    short, long = streams(Timing(lead=1)).text, streams(Timing(lead=6)).text
+    assert np.flatnonzero(long)[0] == np.flatnonzero(short)[0]
+    assert np.flatnonzero(long).sum() < np.flatnonzero(short).sum()
+    assert TOKENS.text(long.tolist()) == TOKENS.text(short.tolist())
+
+
+def test_the_turn_ends_with_an_end_piece() -> None:
+    got = streams().text
+    assert int(got[np.flatnonzero(got)[-1]]) == 1
+
+
+def test_the_callers_words_come_after_they_were_said() -> None:
+    got = streams().caller_text
+    assert TOKENS.text(got.tolist()) == "a large latte"
+    first_word_ends = int(0.834 / 0.08)
+    assert int(np.flatnonzero(got)[0]) == first_word_ends + Timing().lag
+
+
+def test_the_call_stands_at_the_opening_one_token_a_frame() -> None:
+    vocabulary = calls()
+    got = streams().call
+    tokens = vocabulary.encode(vocabulary.decode(got[got != 0].tolist()))
+    assert got[23 : 23 + len(tokens)].tolist() == tokens
+
+
+def test_light_streams_follow_the_turns() -> None:
+    got = streams()
+    assert np.flatnonzero(got.turn == SPEAKING).tolist() == list(range(24, 40))
+    assert got.voice[7] == 1
+    assert got.voice[2] == 0
+    assert got.tone[10] == 0
+    assert got.tone[30] == -1
+
+
+def test_streams_of_a_cut_recording_stay_inside_it() -> None:
+    made = conversation()
+    got = align(26, made.words, made.events, TOKENS, calls(), Timing())
+    assert got.frames == 26
+
+
+def test_spelling_keeps_letters_spaces_and_apostrophes_only() -> None:
+    assert spell("i'd 2") == spell("i'd ")
