@@ -27,7 +27,6 @@ from timing import Cost
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent
 BATCHES = (1, 4, 16)
-WINDOW = 300  # frames that a peer's network sees: 24 s, as our backbone
 ONE_THREAD = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 
 
@@ -72,7 +71,7 @@ def measure(bundle: Bundle, asked: argparse.Namespace) -> Run:
             "codebooks": bundle.manifest.n_codes,
             "codebook_size": bundle.manifest.codebook_size,
             "text_pieces": bundle.manifest.text_vocabulary,
-            "window": WINDOW,
+            "window": _window(bundle),
         }
     )
     peers = {f"mimi {way}": ["mimi", "--which", way] for way in ("encode", "decode")}
@@ -118,6 +117,12 @@ def _run(arguments: list[str]) -> Any:
         sys.stderr.write(done.stderr)
         raise SystemExit(f"benchmark of {' '.join(arguments)} failed")
     return json.loads(done.stdout.splitlines()[-1])
+
+
+def _window(bundle: Bundle) -> int:
+    """How many past frames our backbone sees, and so the peer's."""
+    sizes = json.loads((bundle.folder / "model.json").read_text(encoding="utf-8"))
+    return sizes["backbone"]["window"]
 
 
 def _state_bytes(bundle: Bundle) -> int:

@@ -26,6 +26,7 @@ from antiphon.bundle import Bundle, find, load
 from timing import Cost, time_frames
 
 AUDIO_OUTPUT = "agent"  # the one output that is the codec's
+UNPACKING = ("Cast", "Mul")  # what turns stored weights into those that are multiplied with
 NOT_WEIGHTS = 64  # elements; a smaller constant is a shape, an axis or a scale
 
 
@@ -82,7 +83,7 @@ class Graph:
 
     def __init__(self, bundle: Bundle) -> None:
         self.bundle = bundle
-        self.model = _with_folded_casts(onnx.load(str(bundle.graph)))
+        self.model = _unpacked(onnx.load(str(bundle.graph)))
         self._graph: GraphProto = self.model.graph
         self._maker = {name: node for node in self._graph.node for name in node.output}
         self._weights = {tensor.name: tensor for tensor in self._graph.initializer}
@@ -217,21 +218,27 @@ class Graph:
         return given
 
 
-def _with_folded_casts(model: ModelProto) -> ModelProto:
+def _unpacked(model: ModelProto) -> ModelProto:
     """Weights that are stored in fewer bits than they are used in, as they are in memory.
 
     onnxruntime does the same when it loads a graph; here it makes bytes and tables visible.
     """
-    stored = {tensor.name: tensor for tensor in model.graph.initializer}
-    casts = [
-        node for node in model.graph.node if node.op_type == "Cast" and node.input[0] in stored
-    ]
-    for node in casts:
-        kind = next(attribute.i for attribute in node.attribute if attribute.name == "to")
-        values = onnx.numpy_helper.to_array(stored[node.input[0]])
-        wide = values.astype(onnx.helper.tensor_dtype_to_np_dtype(kind))
-        model.graph.initializer.append(onnx.numpy_helper.from_array(wide, node.output[0]))
-        model.graph.node.remove(node)
+    known = {tensor.name: tensor for tensor in model.graph.initializer}
+    kept: list[NodeProto] = []
+    for node in model.graph.node:
+        if node.op_type not in UNPACKING or not all(name in known for name in node.input):
+            kept.append(node)
+            continue
+        values = [onnx.numpy_helper.to_array(known[name]) for name in node.input]
+        if node.op_type == "Cast":
+            kind = next(attribute.i for attribute in node.attribute if attribute.name == "to")
+            wide = values[0].astype(onnx.helper.tensor_dtype_to_np_dtype(kind))
+        else:
+            wide = values[0] * values[1]
+        known[node.output[0]] = onnx.numpy_helper.from_array(wide, node.output[0])
+    del model.graph.node[:], model.graph.initializer[:]
+    model.graph.node.extend(kept)
+    model.graph.initializer.extend(known.values())
     return model
 
 

@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from tests.training.made import SCENARIO, tokenizer
 
 from antiphon.bundle.export import example_inputs, write
 from antiphon.bundle.manifest import load
@@ -18,7 +19,6 @@ from antiphon.model.step import FrameStep, Inputs
 from antiphon.runtime.engine import open_graph
 from antiphon.training.start import codec_of, sizes_of, start_from
 from antiphon.training.streams import Timing
-from tests.training.made import SCENARIO, tokenizer
 
 pytestmark = pytest.mark.filterwarnings("ignore")
 
@@ -27,7 +27,10 @@ def small_codec() -> Codec:
     torch.manual_seed(2)
     narrow = {
         f"{part}_{place}": 16
-        for part, places in (("encoder", ("fine", "coarse")), ("decoder", ("coarse", "middle", "fine")))
+        for part, places in (
+            ("encoder", ("fine", "coarse")),
+            ("decoder", ("coarse", "middle", "fine")),
+        )
         for place in places
     }
     return Codec(CodecConfig(codebook_size=32, latent=8, **narrow)).eval()

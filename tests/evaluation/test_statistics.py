@@ -3,7 +3,7 @@ from __future__ import annotations
 import math
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from antiphon.evaluation.statistics import percentile, share, slot_f1
@@ -17,6 +17,7 @@ def test_wilson_against_published_values() -> None:
     assert (none.low, none.high) == pytest.approx((0.0, 0.1611), abs=1e-4)
 
 
+@settings(deadline=None)
 @given(st.integers(1, 500).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n))))
 def test_an_interval_holds_its_share(case: tuple[int, int]) -> None:
     found = share(*case)

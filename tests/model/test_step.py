@@ -21,7 +21,9 @@ def run(seed: int, frames: int) -> tuple[list[Outputs], State]:
 
 def only(given: Inputs, row: int) -> Inputs:
     """The inputs of one slot, in a batch of one."""
-    return Inputs(*(x if name == "temperature" else x[row : row + 1] for name, x in given._asdict().items()))
+    return Inputs(
+        *(x if name == "temperature" else x[row : row + 1] for name, x in given._asdict().items())
+    )
 
 
 def test_the_same_seed_gives_the_same_call() -> None:

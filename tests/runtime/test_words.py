@@ -3,7 +3,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from antiphon.errors import AntiphonError, BundleError
@@ -75,6 +75,7 @@ def test_numbers_are_spelt(digits: str, words: str) -> None:
     assert spell(digits) == words
 
 
+@settings(deadline=None)
 @given(st.text(max_size=60))
 def test_any_text_becomes_plain_words(text: str) -> None:
     for word in speakable(text):

@@ -1,6 +1,6 @@
 """A small training as a program of its own, so that tests can kill it or run two of it.
 
-    python -m tests.training.runner FOLDER STEPS
+python -m tests.training.runner FOLDER STEPS
 """
 
 from __future__ import annotations

@@ -22,8 +22,14 @@ def test_the_cafe_recipe_reads_and_its_paths_exist() -> None:
     ("text", "said"),
     [
         ("name: x\nscenario: s\ncodec: c\nstepz: 3\n", "stepz"),
-        ("name: x\nscenario: s\ncodec: c\ncorpus: {conversations: 0}\nduplex: {steps: 1}\n", "corpus.conversations"),
-        ("name: x\nscenario: s\ncodec: c\ncorpus: {conversations: 2}\nduplex: {steps: many}\n", "duplex.steps"),
+        (
+            "name: x\nscenario: s\ncodec: c\ncorpus: {conversations: 0}\nduplex: {steps: 1}\n",
+            "corpus.conversations",
+        ),
+        (
+            "name: x\nscenario: s\ncodec: c\ncorpus: {conversations: 2}\nduplex: {steps: many}\n",
+            "duplex.steps",
+        ),
         ("- just\n- a list\n", "mapping"),
         ("name: [unclosed\n", "YAML"),
         ("", "mapping"),

@@ -24,7 +24,6 @@ from onnxruntime.quantization.onnx_model import ONNXModel
 from torch import Tensor, nn
 
 from antiphon.audio import FRAME
-from antiphon.model import graph_weights as weights
 from antiphon.bundle.manifest import (
     GRAPH,
     TOKENIZER,
@@ -36,9 +35,11 @@ from antiphon.bundle.manifest import (
 )
 from antiphon.codec.model import Codec
 from antiphon.errors import BundleError
+from antiphon.model import graph_weights as weights
 from antiphon.model.duplex import Duplex
 from antiphon.model.state import State
 from antiphon.model.step import FrameStep, Inputs, Outputs
+from antiphon.training.pipeline import Workshop, trained
 from antiphon.training.streams import Timing
 
 _SMALL = 4096  # tensors with fewer values keep their 32 bits
@@ -168,7 +169,9 @@ def _pack(model: onnx.ModelProto, keep: Collection[str]) -> onnx.ModelProto:
             kept.append(numpy_helper.from_array(integers, names[0]))
             kept.append(numpy_helper.from_array(scale, names[1]))
             nodes.append(_cast(names[0], names[2]))
-            nodes.append(helper.make_node("Mul", names[:0:-1], [tensor.name], name=f"{tensor.name}.mul"))
+            nodes.append(
+                helper.make_node("Mul", names[:0:-1], [tensor.name], name=f"{tensor.name}.mul")
+            )
     nodes += model.graph.node
     del model.graph.initializer[:], model.graph.node[:]
     model.graph.initializer.extend(kept)
@@ -279,12 +282,26 @@ def write(
     return {"difference": difference, "megabytes": len(graph) / 1e6}
 
 
-def _keep_for_training(
-    folder: Path, duplex: Duplex, codec: Codec, places: weights.Places
-) -> None:
+def _keep_for_training(folder: Path, duplex: Duplex, codec: Codec, places: weights.Places) -> None:
     """What fine-tuning needs beyond the graph: sizes, names, the codec's encoder, the CTC head."""
     (folder / "model.json").write_text(duplex.config.model_dump_json(indent=2))
     (folder / "codec.json").write_text(codec.config.model_dump_json(indent=2))
     everything = {f"step.duplex.{n}": p for n, p in duplex.state_dict().items()}
     everything |= {f"step.{n}": p for n, p in codec.state_dict().items()}
     weights.save(folder, {n: p for n, p in places.items() if n in everything}, everything)
+
+
+def export_run(shop: Workshop) -> tuple[Path, dict[str, float]]:
+    """Write a finished recipe's bundle; returns its folder and the export's figures."""
+    folder = shop.folder / "bundle"
+    figures = write(
+        trained(shop),
+        shop.codec(),
+        name=shop.recipe.name,
+        tokenizer=shop.tokenizer_path,
+        scenario=shop.recipe.scenario,
+        tools=shop.calls.to_json(),
+        timing=shop.recipe.timing,
+        folder=folder,
+    )
+    return folder, figures

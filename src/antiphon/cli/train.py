@@ -13,6 +13,8 @@ from rich.console import Console
 
 from antiphon.errors import AntiphonError, RecipeError
 
+EXPORT = "export"
+
 
 def train(
     recipe: Annotated[Path, typer.Argument(help="A recipe, such as recipes/cafe.yaml.")],
@@ -30,7 +32,8 @@ def train(
 ) -> None:
     """Train a bundle: corpus, codec, hearing, duplex, export. Run it again to go on after a stop.
 
-    With a codec's recipe it trains the codec alone, on a corpus that exists.
+    With a codec's recipe it trains the codec alone, on a corpus that exists; with a judge's, the
+    judge of the agent's speech that `antiphon eval speech` asks for.
 
     Examples:
 
@@ -40,21 +43,30 @@ def train(
 
         antiphon train recipes/codec.yaml --corpus runs/cafe/corpus/train
 
+        antiphon train recipes/judge.yaml
+
         torchrun --nproc-per-node 8 -m antiphon train recipes/cafe.yaml --stage duplex
     """
     from antiphon.training.pipeline import PARALLEL, STAGES, Workshop, run, train_codec_alone
-    from antiphon.training.recipe import is_codec_recipe, load_recipe
+    from antiphon.training.recipe import is_codec_recipe, is_judge_recipe, load_recipe
 
-    chosen = tuple(stage) if stage else STAGES
-    unknown = [name for name in chosen if name not in STAGES]
+    stages = (*STAGES, EXPORT)
+    chosen = tuple(stage) if stage else stages
+    unknown = [name for name in chosen if name not in stages]
     if unknown:
-        raise RecipeError(f"there is no stage {unknown[0]!r}; there are {', '.join(STAGES)}")
+        raise RecipeError(f"there is no stage {unknown[0]!r}; there are {', '.join(stages)}")
     console = Console(stderr=True)
     if is_codec_recipe(recipe):
         if corpus is None:
             raise RecipeError(f"{recipe} trains a codec; name the corpus to train it on: --corpus")
         train_codec_alone(recipe, corpus, work / "codec")
         console.print(f"The codec is in {work / 'codec' / 'codec'}")
+        return
+    if is_judge_recipe(recipe):
+        from antiphon.training.judge import train_judge
+
+        made = train_judge(recipe, work, lambda text: console.print(text))
+        console.print(f"The judge is in {made}")
         return
     shop = Workshop(load_recipe(recipe), work, data, workers)
     shared = [name for name in chosen if name in PARALLEL]
@@ -65,11 +77,14 @@ def train(
             _together(shop.recipe.processes, recipe, data, work, name)
         else:
             run(shop, [name], lambda text: console.print(text))
+    if EXPORT in chosen:
+        from antiphon.bundle.export import export_run
+
+        folder, figures = export_run(shop)
+        console.print(f"The bundle is in {folder} ({figures['megabytes']:.1f} MB)")
 
 
-def _together(
-    processes: int, recipe: Path, data: Path | None, work: Path, stage: str
-) -> None:
+def _together(processes: int, recipe: Path, data: Path | None, work: Path, stage: str) -> None:
     """The same command under torchrun, one stage of it."""
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
     command += ["--nproc-per-node", str(processes), "-m", "antiphon", "train", str(recipe)]

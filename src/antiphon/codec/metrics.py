@@ -13,7 +13,7 @@ from __future__ import annotations
 import contextlib
 import time
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -79,12 +79,17 @@ def step_milliseconds(codec: Codec, frames: int = 50) -> float:
 
 
 def measure(
-    codec: Codec, utterances: Sequence[Floats], *, natural: bool = True
+    codec: Codec,
+    utterances: Sequence[Floats],
+    *,
+    natural: bool = True,
+    progress: Callable[[], None] | None = None,
 ) -> dict[str, float | list[int] | list[float]]:
     """All figures over utterances (float32 [N], 16 kHz, half a second or more each).
 
     pesq_wb, stoi, mel, dnsmos_{ovrl,p808}_{original,decoded} (left out unless `natural`),
     codes_used and code_bits (entropy) by codebook, frames, bits_per_second, step_ms.
+    `progress` is called after each utterance.
     Raises `AntiphonError` when nothing is long enough or the measures are not installed.
     """
     try:
@@ -115,6 +120,8 @@ def measure(
                     figures[f"dnsmos_{kind}_{name}"] = value
         for name, value in figures.items():
             sums.setdefault(name, []).append(value)
+        if progress:
+            progress()
     stacked = np.concatenate(books)
     counts = [np.bincount(column) for column in stacked.T]
     shares = [count[count > 0] / len(stacked) for count in counts]

@@ -4,6 +4,9 @@ Normalised cross-correlation and its best peaks (Talkin 1995, "RAPT"), then a Vi
 only looks back: each value is the best end of a path so far. 65 to 400 Hz.
 """
 
+# numpy leaves the types of some operations open.
+# pyright: reportUnknownVariableType=false, reportUnknownArgumentType=false
+
 from __future__ import annotations
 
 from dataclasses import dataclass
@@ -79,15 +82,16 @@ def _candidates(samples: Floats, count: int) -> tuple[NDArray[np.float64], NDArr
     frames = np.subtract(frames, frames.mean(1, keepdims=True), dtype=np.float32)
     near = np.fft.rfft(frames[:, :_WINDOW], _FFT)
     far = np.fft.rfft(frames, _FFT)
-    product: Floats = np.fft.irfft(near.conj() * far, _FFT)[:, _SHORTEST : _LONGEST + 1]
+    product = np.fft.irfft(near.conj() * far, _FFT)[:, _SHORTEST : _LONGEST + 1]
     power = np.zeros((count, _SPAN + 1), np.float64)
     np.cumsum(frames * frames, axis=1, dtype=np.float64, out=power[:, 1:])
     lags = np.arange(_SHORTEST, _LONGEST + 1)
     here, there = power[:, _WINDOW, None], power[:, lags + _WINDOW] - power[:, lags]
-    ratio = product / np.sqrt(here * there + _FLOOR * _WINDOW)
+    ratio: NDArray[np.float64] = product / np.sqrt(here * there + _FLOOR * _WINDOW)
     peak = np.zeros(ratio.shape, np.bool_)
     peak[:, 1:-1] = (ratio[:, 1:-1] >= ratio[:, :-2]) & (ratio[:, 1:-1] > ratio[:, 2:])
-    score = np.where(peak, ratio - _LAG_COST * np.arange(ratio.shape[1]), -9.0)
+    score = ratio - np.linspace(0, _LAG_COST * (ratio.shape[1] - 1), ratio.shape[1])
+    score[~peak] = -9.0
     best = np.argpartition(score, -_CANDIDATES, axis=1)[:, -_CANDIDATES:]
     rows = np.arange(count)[:, None]
     inside = best.clip(1, ratio.shape[1] - 2)

@@ -186,7 +186,7 @@ class _Run:
         self._average()
         self.step += 1
         for name, value in {**terms, "gradient": norm}.items():
-            self.sums[name] = self.sums.get(name, 0.0) + float(value)
+            self.sums[name] = self.sums.get(name, 0.0) + float(value.detach())
         if self.step % recipe.log_every == 0:
             took = time.monotonic() - self.since
             figures = {name: value / recipe.log_every for name, value in self.sums.items()}

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any, Protocol, cast
 
+from antiphon.corpus.scenario import Scenario
+
 Order = dict[str, Any]
 
 
-class _Made(Protocol):
-    """A call that was made: `Call`, or the runtime's event of one."""
+class Made(Protocol):
+    """A call that was made: `corpus.calls.Call`, or the runtime's event of one."""
 
     @property
     def name(self) -> str: ...
@@ -18,38 +20,32 @@ class _Made(Protocol):
     def arguments(self) -> dict[str, Any]: ...
 
 
-def fold(calls: Iterable[_Made]) -> Order | None:
-    """The final state: `place_order` adds to it, `change_order` alters it, `cancel_order` clears it.
+def effects(scenario: Scenario) -> dict[str, str]:
+    """What each tool does to what is on order: "add", "change", "clear" or "none"."""
+    return {spec.call: spec.effect for spec in scenario.intents.values() if spec.call}
 
-    A change that carries a list replaces that list; a change of single values alters the last
-    item of the list. Other tools leave the order alone. None when no order stands.
+
+def fold(calls: Iterable[Made], scenario: Scenario) -> Order | None:
+    """{"items": [...]} as the calls leave it, or None when nothing is on order.
+
+    The scenario says which tools add items, change the last one (where a new noun drops the old
+    one's amount), or clear all. A change where there is nothing is taken for an item.
     """
-    order: Order | None = None
+    does = effects(scenario)
+    items: list[dict[str, Any]] = []
     for call in calls:
-        if call.name == "cancel_order":
-            order = None
-        elif call.name == "place_order":
-            order = _added(order, call.arguments)
-        elif call.name == "change_order" and order is None:
-            order = dict(call.arguments)
-        elif call.name == "change_order" and order is not None:
-            order = _changed(order, call.arguments)
-    return order
+        effect = does.get(call.name, "none")
+        if effect == "clear":
+            items = []
+        elif effect == "change" and items:
+            scenario.merge(items[-1], call.arguments)
+        elif effect in ("add", "change"):
+            items += [dict(item) for item in _items(call.arguments)]
+    return {"items": items} if items else None
 
 
-def _added(order: Order | None, more: dict[str, Any]) -> Order:
-    if order is None:
-        return dict(more)
-    joined = order | more
-    for name, value in more.items():
-        if isinstance(value, list) and isinstance(order.get(name), list):
-            joined[name] = [*order[name], *value]
-    return joined
-
-
-def _changed(order: Order, change: dict[str, Any]) -> Order:
-    lists = [name for name, value in order.items() if isinstance(value, list)]
-    if not lists or any(name in change for name in lists):
-        return order | change
-    items = cast("list[dict[str, Any]]", order[lists[0]])
-    return order | {lists[0]: [*items[:-1], items[-1] | change] if items else [change]}
+def _items(arguments: dict[str, Any]) -> list[dict[str, Any]]:
+    for value in arguments.values():
+        if isinstance(value, list):
+            return cast("list[dict[str, Any]]", value)
+    return [arguments]

@@ -23,12 +23,12 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from antiphon.audio.augment import mix_at_snr
 from antiphon.audio.io import read
 from antiphon.corpus.calls import Call
+from antiphon.corpus.order import effects
 from antiphon.errors import AntiphonError, CorpusError
 from antiphon.evaluation.statistics import Share, percentile, share, slot_f1
 from antiphon.runtime.agent import Agent, Answer
 from antiphon.runtime.events import CallEvent, Samples
 from antiphon.runtime.latency import replies, speech_end
-from antiphon.runtime.order import effects
 
 AUDIO_ENDINGS = (".wav", ".flac", ".ogg", ".mp3", ".aiff")
 NOTHING = "(nothing)"

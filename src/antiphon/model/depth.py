@@ -25,9 +25,7 @@ class DepthHead(nn.Module):
         self.codebooks = codebooks
         self.text = nn.Embedding(text_vocabulary, width)
         self.context = nn.Linear(width, width, bias=False)
-        self.codes = nn.ModuleList(
-            nn.Embedding(codebook_size, width) for _ in range(codebooks - 1)
-        )
+        self.codes = nn.ModuleList(nn.Embedding(codebook_size, width) for _ in range(codebooks - 1))
         self.norm_in = nn.ModuleList(RMSNorm(width) for _ in range(codebooks))
         self.up = nn.ModuleList(
             nn.Linear(width, expansion * width, bias=False) for _ in range(codebooks)
@@ -45,7 +43,7 @@ class DepthHead(nn.Module):
         return self.out[book](self.norm_out[book](u + self.down[book](h)))
 
     def forward(self, z: Tensor, text: Tensor, codes: Tensor) -> Tensor:
-        """Teacher-forced logits [N, codebooks, K] of z [N, C], text [N] and codes [N, codebooks]."""
+        """Teacher-forced logits [N, Q, K] of z [N, C], text [N] and codes [N, Q]."""
         u = self.context(z) + self.text(text)
         logits: list[Tensor] = []
         for book in range(self.codebooks):

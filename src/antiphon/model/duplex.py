@@ -145,7 +145,7 @@ class Duplex(nn.Module):
         return z[:, 0], {**prefixed("encoder", encoder), **prefixed("backbone", backbone)}
 
     def remember(self, state: State, text: Tensor, call: Tensor, codes: Tensor) -> State:
-        """What the agent just did becomes the past of the next step; text, call [B], codes [B, Q]."""
+        """What the agent just did becomes the past of the next step: [B], [B], [B, Q]."""
         spoke = (text != PAD)[:, None]
         older = (state["freshness"] - 1).clamp(min=0)
         newest = torch.full_like(text[:, None], OLDEST)

@@ -84,9 +84,7 @@ def load(folder: Path, graph: Path) -> dict[str, Tensor]:
     return weights
 
 
-def _read(
-    tensors: Mapping[str, onnx.TensorProto], name: str
-) -> npt.NDArray[np.float32] | None:
+def _read(tensors: Mapping[str, onnx.TensorProto], name: str) -> npt.NDArray[np.float32] | None:
     if name in tensors:
         return numpy_helper.to_array(tensors[name]).astype(np.float32)
     if f"{name}.half" in tensors:

@@ -21,6 +21,7 @@ from antiphon.audio import FRAME, SAMPLE_RATE
 from antiphon.audio.io import frames, read
 from antiphon.bundle import Bundle, find, load
 from antiphon.corpus.calls import CallVocabulary
+from antiphon.corpus.order import Order, fold
 from antiphon.corpus.scenario import Scenario, load_scenario
 from antiphon.errors import AudioError
 from antiphon.runtime.engine import Engine, open_graph
@@ -39,7 +40,6 @@ from antiphon.runtime.latency import (
     replies,
     speech_end,
 )
-from antiphon.runtime.order import Order, fold
 from antiphon.runtime.session import SECONDS, Session
 from antiphon.runtime.words import Pieces, Turn
 

@@ -2,25 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 import torch
 
-from antiphon.audio import FRAME
+from antiphon.audio import FRAME, HOP, SAMPLE_RATE
 from antiphon.codec.model import Codec
 from antiphon.codec.pitch import track
 from antiphon.training.prepare import AGENT, CODES, read_items
 
+Floats = npt.NDArray[np.float32]
+_MARGIN = 0.25  # s tracked before and after a turn
 
-def encode(
-    folder: Path, codec: Codec, progress: Callable[[int, int], None] | None = None
-) -> None:
+
+def encode(folder: Path, codec: Codec, progress: Callable[[int, int], None] | None = None) -> None:
     """Write the codes of every prepared conversation that has none yet.
 
-    Silence is the same codes everywhere, so only stretches with sound are tracked and encoded
-    with their surroundings; a kill leaves whole conversations, and the next call goes on.
+    A kill leaves whole conversations, and the next call goes on.
     """
     items = read_items(folder)
     flat = np.memmap(folder / AGENT, dtype="<i2", mode="r")
@@ -38,10 +39,21 @@ def encode(
             item = items[index]
             pcm = flat[item.offset * FRAME : (item.offset + item.frames) * FRAME]
             samples = pcm.astype(np.float32) / 32768.0
-            with torch.no_grad():
-                codes = codec.encode(
-                    torch.from_numpy(samples)[None], torch.from_numpy(track(samples))[None]
-                )[0]
+            f0 = pitch(samples, [(turn.start, turn.end) for turn in item.turns("agent")])
+            codes = codec.encode(torch.from_numpy(samples)[None], torch.from_numpy(f0)[None])[0]
             out.write(codes.numpy().astype("<i2").tobytes())
             if progress:
                 progress(index + 1, len(items))
+
+
+def pitch(samples: Floats, turns: Sequence[tuple[float, float]]) -> Floats:
+    """f0 [N // 160] Hz of an agent's channel: only its turns (seconds) are tracked.
+
+    The agent is silent between them, and tracking silence costs as much as tracking speech.
+    """
+    f0 = np.zeros(len(samples) // HOP, dtype=np.float32)
+    for start, end in turns:
+        first = max(0, int((start - _MARGIN) * SAMPLE_RATE) // HOP)
+        last = min(len(f0), int((end + _MARGIN) * SAMPLE_RATE) // HOP)
+        f0[first:last] = track(samples[first * HOP : last * HOP])
+    return f0

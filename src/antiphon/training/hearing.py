@@ -1,4 +1,4 @@
-"""The hearing stage: the encoder alone, CTC over characters, on single turns of callers.
+"""The hearing stage: the encoder alone, CTC over characters, on single turns of one side.
 
 It warms the ears up before the whole network trains: cheap batches of speech without the
 agent's side, synthetic callers from the corpus and real speech from manifests.
@@ -9,7 +9,7 @@ from __future__ import annotations
 import bisect
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -19,9 +19,11 @@ from torch import Tensor, nn
 
 from antiphon.audio import FRAME, SAMPLE_RATE
 from antiphon.audio.augment import change_speed
+from antiphon.corpus.conversation import Speaker
+from antiphon.corpus.edits import distance
 from antiphon.corpus.tokenizer import normalise
 from antiphon.model.encoder import Encoder
-from antiphon.training.lines import LineMel, strength
+from antiphon.training.lines import strength
 from antiphon.training.loop import Metrics
 from antiphon.training.prepare import Flat
 from antiphon.training.recordings import Recording
@@ -38,6 +40,16 @@ class Spoken:
     text: str
     flat_start: int = -1  # first sample in the flat file
     recording: int = -1  # or a real recording's number
+
+
+class Line(Protocol):
+    """What speech goes through on its way to log-mel: `LineMel` is the callers'."""
+
+    def __call__(
+        self, samples: Sequence[Floats], length: int, level: float, rng: np.random.Generator
+    ) -> Tensor:
+        """samples: B arrays [<= length]; returns log-mel [B, length / 160, 80]."""
+        ...
 
 
 class HearingBatch(NamedTuple):
@@ -74,11 +86,13 @@ def ctc(log_probabilities: Tensor, batch: HearingBatch) -> Tensor:
     )
 
 
-def utterances(flat: Flat, recordings: Sequence[Recording]) -> list[Spoken]:
-    """Every caller turn with words of a prepared corpus, and every transcribed recording."""
+def utterances(
+    flat: Flat, recordings: Sequence[Recording], speaker: Speaker = "caller"
+) -> list[Spoken]:
+    """Every turn with words of one side of a prepared corpus, and every transcribed recording."""
     found: list[Spoken] = []
     for item in flat.items:
-        for turn in item.turns("caller"):
+        for turn in item.turns(speaker):
             text = normalise(str(turn.data.get("text", "")))
             if text and not turn.data.get("recorded_without_text"):
                 start = item.offset * FRAME + int(turn.start * SAMPLE_RATE)
@@ -103,17 +117,21 @@ class HearingTask:
         real_share: float,
         batch_seconds: float,
         seed: int,
-        line: LineMel,
+        line: Line,
+        speaker: Speaker = "caller",
+        spread: float = 0.17,
     ) -> None:
+        """spread: the speed changes by up to this much (in logarithm) at full strength."""
         self.network: nn.Module = HearingObjective(encoder)
         self.encoder = encoder
         self.flat, self.recordings = train, list(recordings)
-        spoken = sorted(utterances(train, recordings), key=lambda u: u.seconds)
+        self.speaker, self.spread = speaker, spread
+        spoken = sorted(utterances(train, recordings, speaker), key=lambda u: u.seconds)
         self.synthetic = [u for u in spoken if u.recording < 0]
         self.real = [u for u in spoken if u.recording >= 0]
         self.real_share = real_share if self.real else 0.0
         self.batch_seconds, self.seed, self.line = batch_seconds, seed, line
-        self.valid_flat, self.valid = valid, utterances(valid, [])[:96]
+        self.valid_flat, self.valid = valid, utterances(valid, [], speaker)[:96]
 
     def batch(self, step: int, rank: int, progress: float) -> HearingBatch:
         """Utterances of like length, with silence before and after, on an augmented line."""
@@ -141,7 +159,7 @@ class HearingTask:
         rows: list[Floats] = []
         for utterance in chosen:
             x = self._samples(flat, utterance)
-            spread = 0.17 * level
+            spread = self.spread * level
             x = change_speed(x, float(np.exp(rng.uniform(-spread, spread))))
             before = np.zeros(int(rng.uniform(0.02, longest) * SAMPLE_RATE), np.float32)
             after = np.zeros(int(rng.uniform(0.32, longest + 0.1) * SAMPLE_RATE), np.float32)
@@ -163,7 +181,7 @@ class HearingTask:
             return self.recordings[utterance.recording].samples
         first = utterance.flat_start // FRAME
         frames = int(utterance.seconds / SECONDS) + 2
-        x = flat.caller(first, frames)
+        x = (flat.agent if self.speaker == "agent" else flat.caller)(first, frames)
         begin = utterance.flat_start - first * FRAME
         return x[begin : begin + int(utterance.seconds * SAMPLE_RATE)]
 
@@ -202,13 +220,3 @@ def greedy(log_probabilities: Tensor) -> str:
     best = log_probabilities.argmax(-1)
     keep = torch.cat([torch.ones(1, dtype=torch.bool), best[1:] != best[:-1]]) & (best != 0)
     return " ".join("".join(CHARACTERS[int(i) - 1] for i in best[keep]).split())
-
-
-def distance(a: str, b: str) -> int:
-    """Levenshtein distance."""
-    row = list(range(len(b) + 1))
-    for i, x in enumerate(a, 1):
-        last, row[0] = row[0], i
-        for j, y in enumerate(b, 1):
-            last, row[j] = row[j], min(row[j] + 1, row[j - 1] + 1, last + (x != y))
-    return row[-1]

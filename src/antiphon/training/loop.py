@@ -184,11 +184,15 @@ def plot(folder: Path, smooth: Callable[[list[float]], list[float]] | None = Non
 
     rows = [json.loads(line) for line in (folder / "log.jsonl").read_text().splitlines()]
     keys = sorted(
-        {(r["kind"], k) for r in rows for k in r} - {(k, n) for k in ("train", "valid") for n in ("step", "kind", "time")}
+        {(r["kind"], k) for r in rows for k in r}
+        - {(k, n) for k in ("train", "valid") for n in ("step", "kind", "time")}
     )
     columns = 4
     figure, axes = plt.subplots(
-        -(-len(keys) // columns), columns, figsize=(4 * columns, 2.4 * -(-len(keys) // columns)), squeeze=False
+        -(-len(keys) // columns),
+        columns,
+        figsize=(4 * columns, 2.4 * -(-len(keys) // columns)),
+        squeeze=False,
     )
     for axis in axes.flat:
         axis.set_visible(False)

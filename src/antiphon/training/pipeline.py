@@ -1,6 +1,8 @@
-"""From nothing to a bundle: the stages of a recipe, each skipped once it is done.
+"""From nothing to trained weights: the stages of a recipe, each skipped once it is done.
 
-    corpus -> prepare -> codec -> encode -> tokenizer -> hearing -> duplex -> export
+    corpus -> prepare -> codec -> encode -> tokenizer -> hearing -> duplex
+
+and then `antiphon.bundle.export` writes the bundle.
 
 Every stage writes below `<work>/<name>/` and can be killed and run again.
 """
@@ -31,6 +33,7 @@ from antiphon.corpus.disk import Corpus
 from antiphon.corpus.order import fold
 from antiphon.corpus.scenario import Scenario, load_scenario
 from antiphon.corpus.tokenizer import Tokenizer, normalise
+from antiphon.errors import RecipeError
 from antiphon.model.config import ModelConfig
 from antiphon.model.duplex import Duplex
 from antiphon.model.encoder import Encoder
@@ -47,7 +50,7 @@ from antiphon.training.rollout import Case, Rollout, exactly
 from antiphon.training.start import TOKENIZER, codec_of, sizes_of, start_from
 from antiphon.training.streams import CHARACTERS
 
-STAGES = ("corpus", "prepare", "codec", "encode", "tokenizer", "hearing", "duplex", "export")
+STAGES = ("corpus", "prepare", "codec", "encode", "tokenizer", "hearing", "duplex")
 SPLITS: tuple[Literal["train", "valid"], ...] = ("train", "valid")
 PARALLEL = ("hearing", "duplex")  # stages that more than one process can share
 
@@ -159,7 +162,11 @@ def _prepare(shop: Workshop) -> None:
 
 
 def _codec(shop: Workshop) -> None:
-    if shop.recipe.start is not None or shop.recipe.codec.is_dir() or (shop.folder / "codec" / "codec").exists():
+    if (
+        shop.recipe.start is not None
+        or shop.recipe.codec.is_dir()
+        or (shop.folder / "codec" / "codec").exists()
+    ):
         return
     flat = shop.flat("train")
     recipe = CodecRecipe.load(shop.recipe.codec)
@@ -205,7 +212,9 @@ def _tokenizer(shop: Workshop) -> None:
         shutil.copyfile(shop.recipe.start / TOKENIZER, shop.tokenizer_path)
         return
     items = read_items(shop.folder / "flat" / "train")
-    texts = [str(event.data.get("text", "")) for i in items for event in i.events if event.kind == "turn"]
+    texts = [
+        str(event.data.get("text", "")) for i in items for event in i.events if event.kind == "turn"
+    ]
     tokenizer = Tokenizer.train(texts, shop.recipe.pieces)
     tokenizer.save(shop.tokenizer_path)
 
@@ -351,33 +360,24 @@ def _fills(scenario: Scenario, slots: dict[str, str]) -> Callable[[Sequence[Call
     wanted = {name: value.strip() for name, value in slots.items()}
 
     def right(calls: Sequence[Call]) -> bool:
-        order = fold(calls)
+        order = fold(calls, scenario)
         items = order.get("items", []) if order else []
         return len(items) == 1 and scenario.manifest_slots(items[0]) == wanted
 
     return right
 
 
-def _export(shop: Workshop) -> None:
-    from antiphon.bundle.export import write
-
+def trained(shop: Workshop) -> Duplex:
+    """The network as the duplex stage left it, or as its last checkpoint has it; plain weights."""
     codec, tokenizer = shop.codec(), Tokenizer.load(shop.tokenizer_path)
     duplex = build_duplex(shop, codec, tokenizer)
     final, last = shop.folder / "duplex" / "final.pt", shop.folder / "duplex" / "last.pt"
-    saved = torch.load(final if final.exists() else last, map_location="cpu", weights_only=True)
+    path = final if final.exists() else last
+    if not path.exists():
+        raise RecipeError(f"{shop.folder}: nothing is trained here yet; run the duplex stage")
+    saved = torch.load(path, map_location="cpu", weights_only=True)
     duplex.load_state_dict(_strip(saved["network"], "duplex."))
-    if shop.recipe.lora is not None:
-        merge(duplex)
-    write(
-        duplex,
-        codec,
-        name=shop.recipe.name,
-        tokenizer=shop.tokenizer_path,
-        scenario=shop.recipe.scenario,
-        tools=shop.calls.to_json(),
-        timing=shop.recipe.timing,
-        folder=shop.folder / "bundle",
-    )
+    return merge(duplex) if shop.recipe.lora is not None else duplex
 
 
 _RUN: dict[str, Callable[[Workshop], None]] = {
@@ -388,5 +388,4 @@ _RUN: dict[str, Callable[[Workshop], None]] = {
     "tokenizer": _tokenizer,
     "hearing": _hearing,
     "duplex": _duplex,
-    "export": _export,
 }

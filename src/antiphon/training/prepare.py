@@ -144,8 +144,6 @@ class Flat:
         return part.reshape(frames, codebooks).astype(np.int64)
 
     @staticmethod
-    def _samples(
-        flat: npt.NDArray[np.int16], start: int, frames: int
-    ) -> npt.NDArray[np.float32]:
+    def _samples(flat: npt.NDArray[np.int16], start: int, frames: int) -> npt.NDArray[np.float32]:
         part = flat[start * FRAME : (start + frames) * FRAME]
         return part.astype(np.float32) / 32768.0

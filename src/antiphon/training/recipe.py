@@ -7,7 +7,7 @@ relative to the data folder that the user names, and are left out, said plainly,
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -17,6 +17,8 @@ from antiphon.model.config import BackboneConfig, EncoderConfig
 from antiphon.training.duplex import LossConfig
 from antiphon.training.loop import LoopConfig
 from antiphon.training.streams import Timing
+
+Checked = TypeVar("Checked", bound=BaseModel)
 
 
 class _Part(BaseModel):
@@ -99,19 +101,38 @@ def is_codec_recipe(path: Path) -> bool:
     return "scenario" not in _mapping(path)
 
 
-def load_recipe(path: Path) -> Recipe:
-    """Read a recipe.
+def is_judge_recipe(path: Path) -> bool:
+    """Whether a recipe makes a judge of the agent's speech: it has a `judge` key.
+
+    Raises:
+        RecipeError: the file cannot be read or is no mapping.
+    """
+    return "judge" in _mapping(path)
+
+
+def checked(path: Path, kind: type[Checked]) -> Checked:
+    """A recipe file's keys as `kind`.
 
     Raises:
         RecipeError: naming the file and the key that is wrong.
     """
     raw = _mapping(path)
     try:
-        recipe = Recipe.model_validate(raw)
+        return kind.model_validate(raw)
     except ValidationError as error:
-        first = error.errors()[0]
+        # A key that does not exist explains the one that is missing.
+        first = min(error.errors(), key=lambda e: e["type"] != "extra_forbidden")
         key = ".".join(str(part) for part in first["loc"])
         raise RecipeError(f"{path}: key `{key}`: {first['msg']}") from error
+
+
+def load_recipe(path: Path) -> Recipe:
+    """Read a recipe.
+
+    Raises:
+        RecipeError: naming the file and the key that is wrong.
+    """
+    recipe = checked(path, Recipe)
     here = path.parent
     update = {"scenario": here / recipe.scenario, "codec": here / recipe.codec}
     if recipe.start is not None:

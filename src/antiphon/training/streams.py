@@ -96,7 +96,11 @@ def align(
     voice, turn_state, tone = zeros.copy(), zeros.copy(), zeros.copy() - 1
     turns = [event for event in events if event.kind == "turn"]
     for turn in turns:
-        inside = [w for w in words if w.speaker == turn.speaker and turn.start - 0.02 <= w.start < turn.end]
+        inside = [
+            w
+            for w in words
+            if w.speaker == turn.speaker and turn.start - 0.02 <= w.start < turn.end
+        ]
         first, last = _frame(turn.start), _frame(turn.end)
         if turn.speaker == "agent":
             _agent_text(text, inside, turn, tokenizer, timing)
@@ -109,7 +113,9 @@ def align(
             _put(caller_text, tokenizer.pieces(word.text), _frame(word.end) + timing.lag)
     for event in events:
         if event.kind == "call":
-            reply = next((t for t in turns if t.speaker == "agent" and t.start >= event.start - 0.02), None)
+            reply = next(
+                (t for t in turns if t.speaker == "agent" and t.start >= event.start - 0.02), None
+            )
             if reply is None:
                 continue
             made = Call(name=event.data["name"], arguments=event.data["arguments"])

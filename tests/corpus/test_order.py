@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
+from antiphon.corpus.order import effects, fold
 from antiphon.corpus.scenario import Scenario, load_scenario
 from antiphon.runtime.events import CallEvent
-from antiphon.runtime.order import effects, fold
 
 
 @pytest.fixture

@@ -1,0 +1,118 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from antiphon.corpus.disk import Corpus
+from antiphon.training.duplex import (
+    Crop,
+    DuplexObjective,
+    DuplexTask,
+    LossConfig,
+    collate,
+)
+from antiphon.training.lines import LineMel
+from antiphon.training.prepare import CODES, Flat, prepare
+from antiphon.training.rollout import Case, Rollout, exactly, hold
+from antiphon.training.streams import Timing
+from tests.model.tiny import CONFIG
+from tests.training.made import calls, corpus, tokenizer
+
+TOKENS, CALLS = tokenizer(), calls()
+
+
+@pytest.fixture(scope="module")
+def flat(tmp_path_factory: pytest.TempPathFactory) -> Flat:
+    folder = tmp_path_factory.mktemp("flat")
+    prepare(Corpus.open(corpus(folder / "corpus", 6)), folder)
+    frames = sum(item.frames for item in Flat(folder).items)
+    codes = np.arange(frames * 6, dtype="<i2").reshape(frames, 6) % 32
+    (folder / CODES).write_bytes(codes.astype("<i2").tobytes())
+    return Flat(folder)
+
+
+def network() -> object:
+    from antiphon.model.duplex import Duplex
+
+    torch.manual_seed(0)
+    sizes = {"text_vocabulary": TOKENS.size, "call_vocabulary": len(CALLS)}
+    return Duplex(CONFIG.model_copy(update=sizes))
+
+
+def task(flat: Flat, duplex: object) -> DuplexTask:
+    return DuplexTask(
+        duplex,  # type: ignore[arg-type]
+        flat,
+        TOKENS,
+        CALLS,
+        Timing(),
+        LossConfig(corrupt=0.0, silence=1.0),
+        rollout=Rollout({}, TOKENS, CALLS),
+        batch_seconds=20,
+        longest=40,
+        seed=0,
+        line=LineMel(),
+    )
+
+
+def test_a_step_hears_the_codes_just_played_and_learns_the_next(flat: Flat) -> None:
+    made = task(flat, network())
+    example = made.examples[0]
+    rng = np.random.default_rng(0)
+    batch = collate([Crop(example, 3, 20)], flat, 6, made.losses, made.line, 0.0, rng)
+    codes = flat.codes(example.item.offset + 3, 20, 6)
+    assert batch.own.codes[0, 0].tolist() == [0] * 6
+    assert batch.own.codes[0, 7].tolist() == (codes[7] + 1).tolist()
+    assert batch.codes[0, 7].tolist() == codes[8].tolist()
+    assert batch.own.text[0, 1:].tolist() == batch.text[0, :-1].tolist()
+    assert not bool(batch.valid[0, -1])
+
+
+def test_padding_never_enters_the_loss(flat: Flat) -> None:
+    made = task(flat, network())
+    objective = made.network.eval()
+    rng = np.random.default_rng(0)
+    long, short = Crop(made.examples[0], 0, 40), Crop(made.examples[1], 0, 20)
+    pair = collate([long, short], flat, 6, made.losses, made.line, 0.0, rng)
+    padded = pair.valid[1].clone()
+    assert not bool(padded[19:].any())
+    changed = pair._replace(
+        text=torch.where(pair.valid, pair.text, 7),
+        codes=torch.where(pair.valid[..., None], pair.codes, 9),
+    )
+    assert torch.equal(objective(pair)["loss"], objective(changed)["loss"])
+
+
+def test_a_batch_is_a_function_of_its_step_and_rank(flat: Flat) -> None:
+    made = task(flat, network())
+    again, other = made.batch(4, 0, 0.5), made.batch(4, 1, 0.5)
+    assert torch.equal(made.batch(4, 0, 0.5).mel, again.mel)
+    assert other.mel.shape != again.mel.shape or not torch.equal(other.mel, again.mel)
+
+
+def test_the_small_network_learns_to_make_the_right_call(flat: Flat) -> None:
+    """Overfits six orders told apart by pitch: the whole path, from samples to a call."""
+    duplex = network()
+    made = task(flat, duplex)
+    optimiser = torch.optim.AdamW(made.network.parameters(), lr=4e-3)
+    assert isinstance(made.network, DuplexObjective)
+    for step in range(120):
+        loss, terms = made.loss(made.network, made.batch(step, 0, 0.0))
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+    assert terms["call"] < 0.3
+    item = flat.items[1]
+    wanted = CALLS.decode(CALLS.encode(_call(flat, 1)))
+    case = Case(flat.caller(item.offset, 22), "a large latte", exactly([wanted]))
+    held = hold(made.duplex.eval(), [case], TOKENS, CALLS, after=20)[0]
+    assert case.right(held.calls)
+    assert "latte" in held.agent_text
+
+
+def _call(flat: Flat, index: int) -> object:
+    from antiphon.corpus.calls import Call
+
+    event = next(e for e in flat.items[index].events if e.kind == "call")
+    return Call(name=event.data["name"], arguments=event.data["arguments"])
