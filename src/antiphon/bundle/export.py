@@ -88,7 +88,7 @@ def to_onnx(step: FrameStep) -> tuple[onnx.ModelProto, list[StateSpec]]:
     made = [f"next.{name}" for name in names]
     axes = {name: {0: "B"} for name in (*Inputs._fields, *Outputs._fields, *given, *made)}
     del axes["temperature"]
-    buffer = io.BytesIO()
+    buffer: Any = io.BytesIO()  # the exporter writes to it, whatever its annotation says
     torch.onnx.export(
         _Flat(step, names),
         (*inputs, *(state[name] for name in names)),
@@ -187,16 +187,14 @@ def _eight_bits(
     values: npt.NDArray[np.float32],
 ) -> tuple[npt.NDArray[np.int8], npt.NDArray[np.float32]]:
     """[R, C] to int8 and a scale [R, 1] or [1, C], whichever loses less."""
-    best: tuple[float, npt.NDArray[np.int8], npt.NDArray[np.float32]] | None = None
+    found: list[tuple[float, npt.NDArray[np.int8], npt.NDArray[np.float32]]] = []
     for axis in (0, 1):
-        scale = np.maximum(np.abs(values).max(axis=axis, keepdims=True) / 127, 1e-12)
-        scale = scale.astype(np.float32)
+        largest: npt.NDArray[np.float32] = np.abs(values).max(axis=axis, keepdims=True)
+        scale = np.maximum(largest / 127, 1e-12).astype(np.float32)
         integers = np.clip(np.round(values / scale), -127, 127).astype(np.int8)
-        loss = float(np.square(integers * scale - values).sum())
-        if best is None or loss < best[0]:
-            best = (loss, integers, scale)
-    assert best is not None
-    return best[1], best[2]
+        found.append((float(np.square(integers * scale - values).sum()), integers, scale))
+    _, integers, scale = min(found, key=lambda each: each[0])
+    return integers, scale
 
 
 def compare(step: FrameStep, graph: bytes, specs: Sequence[StateSpec], frames: int = 25) -> float:
@@ -213,7 +211,7 @@ def compare(step: FrameStep, graph: bytes, specs: Sequence[StateSpec], frames: i
             inputs = example_inputs(step, 1, seed=t)
             feeds = {n: getattr(inputs, n).numpy() for n in Inputs._fields}
             feeds |= {f"state.{s.name}": state[s.name].numpy() for s in specs}
-            got = session.run(["text_ready", "vad"], feeds)
+            got: Any = session.run(["text_ready", "vad"], feeds)
             outputs, state = step(inputs, state)
             total += float(np.abs(got[0] - outputs.text_ready.numpy()).mean())
             total += float(np.abs(got[1] - outputs.vad.numpy()).mean())

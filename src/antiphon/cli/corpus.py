@@ -132,6 +132,31 @@ def import_(
     typer.echo(f"{out}: {len(entries)} conversations, {hours:.2f} hours")
 
 
+@app.command()
+def clips(
+    corpus: Annotated[Path, typer.Argument(help="A corpus that was built from a scenario.")],
+    scenario: Annotated[Path, typer.Option(help="The scenario that it was built from.")],
+    out: Annotated[Path, typer.Option(help="Folder for the recordings and their manifest.")],
+) -> None:
+    """Cut the orders of one item out of a corpus: recordings and a manifest of their slots.
+
+    Example, orders in voices that no training has heard:
+
+        antiphon corpus build scenarios/cafe.yaml --out runs/test --conversations 200 --voices test
+
+        antiphon corpus clips runs/test --scenario scenarios/cafe.yaml --out runs/orders
+
+        antiphon eval commands --data runs/orders/manifest.jsonl
+    """
+    from antiphon.corpus.clips import cut
+    from antiphon.corpus.disk import Corpus
+    from antiphon.corpus.scenario import load_scenario
+
+    with _bar("clips") as progress:
+        count = cut(Corpus(corpus), load_scenario(scenario), out, progress)
+    typer.echo(f"{out / 'manifest.jsonl'}: {count} orders")
+
+
 @contextmanager
 def _bar(what: str) -> Generator[Callable[[int, int], None]]:
     columns = (

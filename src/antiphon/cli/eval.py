@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 from rich.console import Console
@@ -18,6 +18,7 @@ from antiphon.errors import AntiphonError
 
 if TYPE_CHECKING:
     from antiphon.evaluation.commands import Report
+    from antiphon.evaluation.speech import Reading
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode=None)
 
@@ -29,6 +30,10 @@ def evaluate() -> None:
     Examples:
 
         antiphon eval commands --data manifest.jsonl
+
+        antiphon eval speech cafe --judge runs/judge/judge
+
+        antiphon eval codec --codec cafe --corpus runs/corpus/test
     """
 
 
@@ -88,11 +93,111 @@ def commands(
         _print(figures, confusions)
 
 
+@app.command()
+def speech(
+    judge: Annotated[Path, typer.Option(help="The judge's folder (recipes/judge.yaml).")],
+    bundle: Annotated[str, typer.Argument(help="The agent: a bundle's name or folder.")] = "cafe",
+    data: Annotated[
+        Path | None,
+        typer.Option(help="Orders: a manifest or a corpus; else made in held-out voices."),
+    ] = None,
+    answers: Annotated[int, typer.Option(min=1, help="How many orders at most.")] = 200,
+    mos: Annotated[int, typer.Option(min=0, help="How many answers DNSMOS judges.")] = 200,
+    seed: Seed = 0,
+    details: Annotated[Path | None, typer.Option(help="File for one JSON line an answer.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Let a judge read the agent's speech back: against its text, its calls and the voice.
+
+    Examples:
+
+        antiphon eval speech cafe --judge runs/judge/judge
+
+        antiphon eval speech runs/cafe/bundle --judge runs/judge/judge --answers 50 --mos 0
+
+        antiphon eval speech cafe --judge runs/judge/judge --data barista/manifest.jsonl --json
+    """
+    from antiphon.cli.eval_tables import print_speech
+    from antiphon.corpus.voices import Voices
+    from antiphon.evaluation.codec import naturalness
+    from antiphon.evaluation.judge import load_judge
+    from antiphon.evaluation.speech import read_back, report
+    from antiphon.evaluation.stimuli import orders
+    from antiphon.runtime.agent import Agent
+
+    reader, agent = load_judge(judge), Agent.load(bundle)
+    with _progress(answers, quiet=as_json, what="gathering orders") as advance:
+        stimuli = orders(data, agent.scenario, answers, seed=seed, progress=lambda *_: advance())
+    readings: list[Reading] = []
+    with Voices() as voices, _progress(len(stimuli), quiet=as_json, what="reading back") as advance:
+        for number, stimulus in enumerate(stimuli):
+            natural = naturalness if number < mos else None
+            readings.append(
+                read_back(
+                    agent, reader, stimulus, voices.agent, seed=seed + number, natural=natural
+                )
+            )
+            advance()
+    if details is not None:
+        details.write_text("".join(r.model_dump_json() + "\n" for r in readings), encoding="utf-8")
+    source = str(data) if data else "made of its scenario, in held-out voices"
+    figures = report(readings, bundle=str(agent.bundle.folder), data=source, seed=seed)
+    if as_json:
+        print(figures.model_dump_json(indent=2))
+    else:
+        print_speech(figures)
+
+
+@app.command()
+def codec(
+    codec: Annotated[Path, typer.Option(help="A codec's folder, or a bundle.")],
+    corpus: Annotated[Path, typer.Option(help="A corpus that it was not trained on.")],
+    voice: Annotated[
+        list[Literal["agent", "callers"]] | None, typer.Option(help="Only this side's voices.")
+    ] = None,
+    utterances: Annotated[int, typer.Option(min=1, help="How many of each side.")] = 40,
+    mos: Annotated[bool, typer.Option(help="DNSMOS too, half a second an utterance.")] = True,
+    as_json: Json = False,
+) -> None:
+    """Measure a codec on the agent's voice and on voices that it never saw.
+
+    Build the corpus with `--voices test`, so that its callers are in no training corpus.
+
+    Examples:
+
+        antiphon corpus build scenarios/cafe.yaml --out runs/corpus --voices test --seed 5
+
+        antiphon eval codec --codec runs/cafe/codec/codec --corpus runs/corpus/test
+
+        antiphon eval codec --codec cafe --corpus runs/corpus/test --voice agent --json
+    """
+    from antiphon.cli.eval_tables import print_codec
+    from antiphon.corpus.disk import Corpus
+    from antiphon.evaluation import codec as evaluation
+
+    opened, held_out = evaluation.open_codec(codec), Corpus.open(corpus)
+    figures: list[evaluation.Figures] = []
+    for name in voice or ("agent", "callers"):
+        side = "agent" if name == "agent" else "caller"
+        sounds, voices = evaluation.utterances(held_out, side, utterances)
+        with _progress(len(sounds), quiet=as_json, what=f"measuring {name}") as advance:
+            figures.append(
+                evaluation.measure(
+                    opened, sounds, side=side, voices=voices, natural=mos, progress=advance
+                )
+            )
+    report = evaluation.Report(codec=str(codec), corpus=str(corpus), figures=figures)
+    if as_json:
+        print(report.model_dump_json(indent=2))
+    else:
+        print_codec(report)
+
+
 @contextmanager
-def _progress(total: int, *, quiet: bool) -> Generator[Callable[[], None]]:
+def _progress(total: int, *, quiet: bool, what: str = "listening") -> Generator[Callable[[], None]]:
     console = Console(stderr=True)
     with Progress(console=console, transient=True, disable=quiet) as progress:
-        task = progress.add_task("listening", total=total)
+        task = progress.add_task(what, total=total)
         yield lambda: progress.advance(task)
 
 

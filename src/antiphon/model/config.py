@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, model_validator
 
 PAD = 0  # text and call streams: nothing in this frame
 END = 1  # text streams: the turn is over; call stream: the call is complete
@@ -22,8 +22,8 @@ class EncoderConfig(BaseModel):
     layers: int = 6
     heads: int = 4
     feedforward: int = 1024
-    kernel: int = Field(9, description="taps of the depthwise convolution")
-    window: int = Field(64, description="past positions that attention sees (40 ms each)")
+    kernel: int = 9  # taps of the depthwise convolution
+    window: int = 64  # past positions that attention sees, 40 ms each
     dropout: float = 0.05
 
 
@@ -40,8 +40,8 @@ class BackboneConfig(BaseModel):
     intermediate_size: int = 768
     rms_norm_eps: float = 1e-6
     rope_theta: float = 10_000.0
-    qk_norm: bool = Field(True, description="normalise queries and keys a head, as Qwen3 does")
-    window: int = Field(300, description="past frames that attention sees (80 ms each)")
+    qk_norm: bool = True  # normalise queries and keys a head, as Qwen3 does
+    window: int = 300  # past frames that attention sees, 80 ms each
     dropout: float = 0.0
 
 
@@ -50,9 +50,9 @@ class ModelConfig(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    text_vocabulary: int = Field(description="PAD, END and the SentencePiece pieces")
+    text_vocabulary: int  # PAD, END and the SentencePiece pieces
     call_vocabulary: int
-    characters: int = Field(29, description="blank, space, a to z, apostrophe: the CTC alphabet")
+    characters: int = 29  # blank, space, a to z, apostrophe: the CTC alphabet
     codebooks: int = 6
     codebook_size: int = 1024
     encoder: EncoderConfig = EncoderConfig()

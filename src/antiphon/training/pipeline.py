@@ -361,7 +361,7 @@ def _fills(scenario: Scenario, slots: dict[str, str]) -> Callable[[Sequence[Call
 
     def right(calls: Sequence[Call]) -> bool:
         order = fold(calls, scenario)
-        items = order.get("items", []) if order else []
+        items: list[dict[str, str]] = order["items"] if order else []
         return len(items) == 1 and scenario.manifest_slots(items[0]) == wanted
 
     return right

@@ -64,8 +64,8 @@ class Recipe(_Part):
 
     name: str
     scenario: Path
-    codec: Path = Field(description="the codec's recipe, or a folder of trained weights")
-    start: Path | None = Field(None, description="a bundle to fine-tune from")
+    codec: Path  # the codec's recipe, or a folder of trained weights
+    start: Path | None = None  # a bundle to fine-tune from
     lora: LoraPart | None = None
     pieces: int = 700
     timing: Timing = Timing()
@@ -75,7 +75,7 @@ class Recipe(_Part):
     hearing: HearingPart | None = None
     duplex: DuplexPart
     noise: tuple[str, ...] = ()  # recordings of noise below the data folder
-    development: str | None = Field(None, description="manifest of real commands to validate on")
+    development: str | None = None  # manifest of real commands to validate on
     processes: int = 1
     precision: str = "bf16-mixed"
 

@@ -6,7 +6,7 @@ the waveform of the reply.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -74,7 +74,8 @@ def hold(
     for row, case in enumerate(cases):
         line[row, : len(case.samples)] = case.samples
     decoders = [calls.decoder() for _ in cases]
-    state, made = step.initial_state(batch), [[] for _ in cases]
+    state = step.initial_state(batch)
+    made: list[list[Call]] = [[] for _ in cases]
     said: list[list[int]] = [[] for _ in cases]
     heard: list[list[int]] = [[] for _ in cases]
     first = [-1] * batch
@@ -115,7 +116,7 @@ class Rollout:
 
     def __init__(
         self,
-        sets: dict[str, Sequence[Case]],
+        sets: Mapping[str, Sequence[Case]],
         tokenizer: Tokenizer,
         calls: CallVocabulary,
         at_once: int = 32,

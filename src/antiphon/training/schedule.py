@@ -16,7 +16,7 @@ class OptimiserConfig(BaseModel):
 
     learning_rate: float = 2e-3
     warmup: int = 60
-    decay: float = Field(0.5, ge=0, le=1, description="share of the steps that decay linearly")
+    decay: float = Field(default=0.5, ge=0, le=1)  # share of the steps that decay linearly
     floor: float = 0.02
     weight_decay: float = 0.02
     clip: float = 1.0
