@@ -125,7 +125,7 @@ def test_a_folder_that_another_recipe_began_is_left_alone(recipe: Path, tmp_path
 
 
 def test_the_recipe_in_the_repository_is_read_and_a_wrong_key_is_named(tmp_path: Path) -> None:
-    assert JudgeRecipe.load(RECIPE).scenario.resolve() == SCENARIO
+    assert JudgeRecipe.load(RECIPE).scenario.resolve() == SCENARIO.resolve()
     path = tmp_path / "judge.yaml"
     path.write_text(SMALL.replace("steps: 2", "stepz: 2"))
     with pytest.raises(RecipeError, match=r"judge\.yaml: key `judge\.stepz`"):

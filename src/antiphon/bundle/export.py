@@ -19,7 +19,10 @@ import onnx
 import onnxruntime as ort
 import torch
 from onnx import TensorProto, helper, numpy_helper
-from onnxruntime.quantization import QuantType, quantize_dynamic
+from onnxruntime.quantization import (
+    QuantType,
+    quantize_dynamic,  # pyright: ignore[reportUnknownVariableType]
+)
 from onnxruntime.quantization.onnx_model import ONNXModel
 from torch import Tensor, nn
 
@@ -203,7 +206,7 @@ def compare(step: FrameStep, graph: bytes, specs: Sequence[StateSpec], frames: i
     Both are fed the same states, so one early disagreement of a sampled code does not hide the
     rest. Returns the mean absolute difference of `text_ready` and `vad`.
     """
-    session = ort.InferenceSession(graph, providers=["CPUExecutionProvider"])
+    session: Any = ort.InferenceSession(graph, providers=["CPUExecutionProvider"])
     state = step.initial_state(1)
     total = 0.0
     with torch.no_grad():

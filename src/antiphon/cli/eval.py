@@ -94,6 +94,64 @@ def commands(
 
 
 @app.command()
+def card(
+    bundle: Annotated[Path, typer.Argument(help="The bundle's folder; its card.md is replaced.")],
+    data: Annotated[Path, typer.Option(help="Manifest of recordings of real orders.")],
+    noise: Annotated[Path, typer.Option(help="Recording of noise, mixed in at 24 and 12 dB.")],
+    other: Annotated[Path, typer.Option(help="Folder of other speech.")],
+    unseen: Annotated[Path, typer.Option(help="Manifest of orders in voices never trained on.")],
+    about: Annotated[Path, typer.Option(help="Markdown that stands above the figures.")],
+    workers: Annotated[int, typer.Option(min=1, help="Processes, of one thread each.")] = 2,
+    seed: Seed = 0,
+) -> None:
+    """Measure a bundle on orders and write its card: each figure beside its command.
+
+    Example:
+
+        antiphon eval card bundles/cafe --data barista/manifest.jsonl --noise kitchen.flac
+        --other other_speech --unseen runs/orders/manifest.jsonl --about recipes/cafe.card.md
+    """
+    from antiphon.bundle import load
+    from antiphon.evaluation.card import Section, of_commands, put, render
+    from antiphon.evaluation.commands import Noise, judge_all, other_clips, read_manifest, report
+
+    folder = load(bundle).folder
+    sections: list[Section] = []
+    for title, manifest, snr, beside in (
+        ("Real people, clean", data, None, other),
+        ("Real people, kitchen noise at 24 dB", data, 24.0, None),
+        ("Real people, kitchen noise at 12 dB", data, 12.0, None),
+        ("Synthetic voices never trained on", unseen, None, None),
+    ):
+        clips, others = read_manifest(manifest), other_clips(beside) if beside else []
+        mixed = Noise(path=noise, snr=snr) if snr is not None else None
+        with _progress(len(clips) + len(others), what=title) as advance:
+            made = judge_all(
+                folder, clips, noise=mixed, seed=seed, workers=workers, progress=advance
+            )
+            rest = judge_all(folder, others, seed=seed, workers=workers, progress=advance)
+        figures = report(
+            made,
+            bundle=str(folder),
+            data=str(manifest),
+            noise=mixed,
+            seed=seed,
+            other=rest if beside else None,
+        )
+        command = f"antiphon eval commands --bundle {folder.name} --data {_short(manifest)}"
+        command += f" --noise {_short(noise)} --snr {snr:g}" if snr is not None else ""
+        command += f" --other {_short(beside)}" if beside else ""
+        sections.append(of_commands(f"{title} (n = {len(clips)}, seed {seed})", command, figures))
+    put(folder, render(folder.name, about.read_text(encoding="utf-8"), sections))
+    Console(stderr=True).print(f"{folder / 'card.md'}: {len(sections)} sections")
+
+
+def _short(path: Path) -> str:
+    """The last two parts of a path: a card names data, not somebody's disk."""
+    return "/".join(path.parts[-2:])
+
+
+@app.command()
 def speech(
     judge: Annotated[Path, typer.Option(help="The judge's folder (recipes/judge.yaml).")],
     bundle: Annotated[str, typer.Argument(help="The agent: a bundle's name or folder.")] = "cafe",
@@ -153,8 +211,8 @@ def codec(
     codec: Annotated[Path, typer.Option(help="A codec's folder, or a bundle.")],
     corpus: Annotated[Path, typer.Option(help="A corpus that it was not trained on.")],
     voice: Annotated[
-        list[Literal["agent", "callers"]] | None, typer.Option(help="Only this side's voices.")
-    ] = None,
+        Literal["agent", "callers", "both"], typer.Option(help="Whose voices.")
+    ] = "both",
     utterances: Annotated[int, typer.Option(min=1, help="How many of each side.")] = 40,
     mos: Annotated[bool, typer.Option(help="DNSMOS too, half a second an utterance.")] = True,
     as_json: Json = False,
@@ -177,7 +235,7 @@ def codec(
 
     opened, held_out = evaluation.open_codec(codec), Corpus.open(corpus)
     figures: list[evaluation.Figures] = []
-    for name in voice or ("agent", "callers"):
+    for name in ("agent", "callers") if voice == "both" else (voice,):
         side = "agent" if name == "agent" else "caller"
         sounds, voices = evaluation.utterances(held_out, side, utterances)
         with _progress(len(sounds), quiet=as_json, what=f"measuring {name}") as advance:
@@ -194,7 +252,9 @@ def codec(
 
 
 @contextmanager
-def _progress(total: int, *, quiet: bool, what: str = "listening") -> Generator[Callable[[], None]]:
+def _progress(
+    total: int, *, quiet: bool = False, what: str = "listening"
+) -> Generator[Callable[[], None]]:
     console = Console(stderr=True)
     with Progress(console=console, transient=True, disable=quiet) as progress:
         task = progress.add_task(what, total=total)

@@ -182,6 +182,6 @@ def _initialise(module: nn.Module) -> None:
         nn.init.normal_(module.weight, std=0.2)
     elif isinstance(module, nn.Linear):
         nn.init.normal_(module.weight, std=0.7 * module.in_features**-0.5)
-        bias: Tensor | None = module.bias
+        bias = module.get_parameter("bias") if "bias" in dict(module.named_parameters()) else None
         if bias is not None:
             nn.init.zeros_(bias)

@@ -59,6 +59,7 @@ class DuplexBatch(NamedTuple):
     voice: Tensor
     turn: Tensor
     tone: Tensor  # -1: unknown
+    pitch: Tensor  # float: the caller's log2(Hz / 100), 0 where unvoiced
     energy: Tensor  # float
     valid: Tensor  # bool
     speak: Tensor  # bool: frames whose codes are trained on
@@ -111,7 +112,7 @@ class DuplexObjective(nn.Module):
             + (heads.energy.float() - batch.energy)[valid].abs().mean()
             + _binary(heads.confidence, right, valid)
             + tone
-            + 0 * heads.pitch.float().mean()
+            + _pitch_loss(heads.pitch.float(), batch.pitch)
         )
         loss = (
             config.text * text
@@ -143,6 +144,12 @@ def _stream_loss(logits: Tensor, target: Tensor, valid: Tensor, pad: float) -> T
     each = F.cross_entropy(logits.float().flatten(0, 1), target.flatten(), reduction="none")
     weight = torch.where(target.flatten() == PAD, pad, 1.0) * valid.flatten()
     return (each * weight).sum() / (valid.sum() / 4)
+
+
+def _pitch_loss(heard: Tensor, pitch: Tensor) -> Tensor:
+    """Mean absolute error in octaves over voiced frames [B, T]."""
+    voiced = pitch != 0
+    return ((heard - pitch).abs() * voiced).sum() / voiced.sum().clamp(min=1)
 
 
 def _binary(logits: Tensor, target: Tensor, valid: Tensor) -> Tensor:
@@ -263,6 +270,7 @@ def collate(
     next_codes = np.zeros((rows, longest, codebooks), dtype=np.int64)
     valid = np.zeros((rows, longest), dtype=bool)
     energy = np.zeros((rows, longest), dtype=np.float32)
+    pitch = np.zeros((rows, longest), dtype=np.float32)
     samples: list[np.ndarray] = []
     spelled: list[list[int]] = []
     for row, crop in enumerate(crops):
@@ -274,6 +282,7 @@ def collate(
         x = flat.caller(at, crop.frames)
         power = np.sqrt(np.mean(x.reshape(crop.frames, FRAME) ** 2, axis=1))
         energy[row, : crop.frames] = np.log10(power + 1e-4) + 2
+        pitch[row, : crop.frames] = flat.pitch(at, crop.frames)
         samples.append(x)
         spelled.append(spell(_said(crop)))
     wrong = rng.random((rows, longest)) < losses.corrupt
@@ -299,6 +308,7 @@ def collate(
         voice=stack("voice"),
         turn=turn,
         tone=stack("tone", -1),
+        pitch=torch.from_numpy(pitch),
         energy=torch.from_numpy(energy),
         valid=torch.from_numpy(valid),
         speak=speak,

@@ -1,4 +1,4 @@
-"""The encode stage: the agent's audio of a prepared corpus to codes, appended as it grows."""
+"""The encode stage: the agent's audio to codes, the callers' to pitch; appended as a corpus grows."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import torch
 from antiphon.audio import FRAME, HOP, SAMPLE_RATE
 from antiphon.codec.model import Codec
 from antiphon.codec.pitch import track
-from antiphon.training.prepare import AGENT, CODES, read_items
+from antiphon.training.prepare import AGENT, CALLER, CODES, PITCH, read_items
 
 Floats = npt.NDArray[np.float32]
 _MARGIN = 0.25  # s tracked before and after a turn
@@ -46,10 +46,39 @@ def encode(folder: Path, codec: Codec, progress: Callable[[int, int], None] | No
                 progress(index + 1, len(items))
 
 
-def pitch(samples: Floats, turns: Sequence[tuple[float, float]]) -> Floats:
-    """f0 [N // 160] Hz of an agent's channel: only its turns (seconds) are tracked.
+def measure_callers(folder: Path, progress: Callable[[int, int], None] | None = None) -> None:
+    """Write the callers' pitch, one value a frame, of every conversation that has none yet.
 
-    The agent is silent between them, and tracking silence costs as much as tracking speech.
+    log2(Hz / 100), the mean over a frame that is voiced for 30 ms at least, else 0.
+    """
+    items = read_items(folder)
+    flat = np.memmap(folder / CALLER, dtype="<i2", mode="r")
+    path = folder / PITCH
+    path.touch()
+    with path.open("r+b") as out:
+        done = out.seek(0, 2) // 2
+        start = next((i for i, item in enumerate(items) if item.offset + item.frames > done), None)
+        if start is None:
+            return
+        out.truncate(items[start].offset * 2)
+        out.seek(0, 2)
+        for index in range(start, len(items)):
+            item = items[index]
+            pcm = flat[item.offset * FRAME : (item.offset + item.frames) * FRAME]
+            turns = [(turn.start, turn.end) for turn in item.turns("caller")]
+            f0 = pitch(pcm.astype(np.float32) / 32768.0, turns).reshape(item.frames, -1)
+            voiced = f0 > 0
+            octaves = np.log2(np.where(voiced, f0, 100.0) / 100.0).sum(1)
+            mean = np.where(voiced.sum(1) >= 3, octaves / np.maximum(voiced.sum(1), 1), 0.0)
+            out.write(mean.astype("<f2").tobytes())
+            if progress:
+                progress(index + 1, len(items))
+
+
+def pitch(samples: Floats, turns: Sequence[tuple[float, float]]) -> Floats:
+    """f0 [N // 160] Hz of one side's channel: only its turns (seconds) are tracked.
+
+    It is silent between them, and tracking silence costs as much as tracking speech.
     """
     f0 = np.zeros(len(samples) // HOP, dtype=np.float32)
     for start, end in turns:

@@ -81,7 +81,9 @@ def fit(fabric: Fabric, task: Task, config: LoopConfig, folder: Path) -> Path:
         for optimiser in wrapped:
             for group in optimiser.param_groups:
                 group["lr"] = group["initial"] * factor
-        batch: Any = fabric.to_device(task.batch(step, fabric.global_rank, step / config.steps))
+        batch: Any = fabric.to_device(  # pyright: ignore[reportUnknownVariableType]
+            task.batch(step, fabric.global_rank, step / config.steps)
+        )
         loss, metrics = task.loss(network, batch)
         for optimiser in wrapped:
             optimiser.zero_grad(set_to_none=True)

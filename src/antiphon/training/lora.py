@@ -39,7 +39,7 @@ def adapt(duplex: Duplex, rank: int, alpha: int) -> Duplex:
 def merge(duplex: Duplex) -> Duplex:
     """Fold the adapters into the weights, in place; the network is plain again."""
     with torch.no_grad():
-        modules: list[tuple[str, nn.Module]] = list(duplex.named_modules())
+        modules: list[tuple[str, nn.Module]] = list(cast("Any", duplex.named_modules()))
         for name, module in modules:
             if isinstance(module, LoraLayer):
                 cast("Any", module).merge()

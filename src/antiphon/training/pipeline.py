@@ -38,7 +38,7 @@ from antiphon.model.config import ModelConfig
 from antiphon.model.duplex import Duplex
 from antiphon.model.encoder import Encoder
 from antiphon.training.duplex import DuplexTask
-from antiphon.training.encode import encode
+from antiphon.training.encode import encode, measure_callers
 from antiphon.training.hearing import HearingTask
 from antiphon.training.lines import LineMel
 from antiphon.training.loop import fit
@@ -201,6 +201,11 @@ def _encode(shop: Workshop) -> None:
             encode(
                 shop.folder / "flat" / split,
                 codec,
+                lambda done, total, task=task: bar.update(task, completed=done, total=total),
+            )
+            task = bar.add_task(f"pitch of callers, {split}", total=None)
+            measure_callers(
+                shop.folder / "flat" / split,
                 lambda done, total, task=task: bar.update(task, completed=done, total=total),
             )
 

@@ -20,7 +20,8 @@ from antiphon.corpus.conversation import Event, Word
 from antiphon.corpus.disk import Corpus
 from antiphon.errors import CorpusError
 
-CALLER, AGENT, ITEMS, CODES = "caller.i16", "agent.i16", "items.jsonl", "codes.i16"
+CALLER, AGENT, ITEMS = "caller.i16", "agent.i16", "items.jsonl"
+CODES, PITCH = "codes.i16", "pitch.f16"
 
 
 @dataclass(frozen=True)
@@ -120,6 +121,8 @@ class Flat:
         self._agent = np.memmap(folder / AGENT, dtype="<i2", mode="r")
         codes = folder / CODES
         self._codes = np.memmap(codes, dtype="<i2", mode="r") if codes.exists() else None
+        pitch = folder / PITCH
+        self._pitch = np.memmap(pitch, dtype="<f2", mode="r") if pitch.exists() else None
 
     def caller(self, start: int, frames: int) -> npt.NDArray[np.float32]:
         """The caller's samples of `frames` frames from flat frame `start`: [frames * 1280]."""
@@ -142,6 +145,12 @@ class Flat:
             )
         part = self._codes[start * codebooks : (start + frames) * codebooks]
         return part.reshape(frames, codebooks).astype(np.int64)
+
+    def pitch(self, start: int, frames: int) -> npt.NDArray[np.float32]:
+        """The caller's pitch [frames], log2(Hz / 100), 0 where unvoiced or not measured."""
+        if self._pitch is None or len(self._pitch) < start + frames:
+            return np.zeros(frames, dtype=np.float32)
+        return self._pitch[start : start + frames].astype(np.float32)
 
     @staticmethod
     def _samples(flat: npt.NDArray[np.int16], start: int, frames: int) -> npt.NDArray[np.float32]:
