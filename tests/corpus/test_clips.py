@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 import pytest
+from tests.training.made import SCENARIO, conversation
 
 from antiphon.audio.io import read
 from antiphon.corpus.clips import cut
@@ -11,7 +12,6 @@ from antiphon.corpus.conversation import Conversation, Event
 from antiphon.corpus.disk import Corpus, write_conversation, write_index
 from antiphon.corpus.scenario import load_scenario
 from antiphon.errors import CorpusError
-from tests.training.made import SCENARIO, conversation
 
 
 def order(items: list[dict[str, str]]) -> Conversation:

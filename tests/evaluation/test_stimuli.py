@@ -47,12 +47,12 @@ def test_orders_of_a_corpus_are_the_callers_turns_that_put_something_on_order(
 ) -> None:
     scenario = Agent.load(tiny_bundle).scenario
     folder = corpus(tmp_path / "corpus", 3)
-    told: list[tuple[int, int]] = []
-    found = orders(folder, scenario, 2, progress=lambda done, of: told.append((done, of)))
+    told: list[None] = []
+    found = orders(folder, scenario, 2, progress=lambda: told.append(None))
     assert len(found) == 2
     assert len(found[0].samples) == round((0.3 + 1.0 + 0.2) * 16_000)
     assert np.abs(found[0].samples[4_800:20_800]).max() > 0.1
-    assert told == [(1, 2), (2, 2)]
+    assert len(told) == 2
     assert len(orders(folder, scenario, 9)) == 3
     write_index(folder, [])
     with pytest.raises(CorpusError, match="no turn of a caller"):

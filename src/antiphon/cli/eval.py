@@ -185,7 +185,7 @@ def speech(
 
     reader, agent = load_judge(judge), Agent.load(bundle)
     with _progress(answers, quiet=as_json, what="gathering orders") as advance:
-        stimuli = orders(data, agent.scenario, answers, seed=seed, progress=lambda *_: advance())
+        stimuli = orders(data, agent.scenario, answers, seed=seed, progress=advance)
     readings: list[Reading] = []
     with Voices() as voices, _progress(len(stimuli), quiet=as_json, what="reading back") as advance:
         for number, stimulus in enumerate(stimuli):

@@ -258,8 +258,9 @@ def dropouts(samples: Samples) -> int:
     power = np.square(samples[: blocks * _BLOCK].astype(np.float64).reshape(blocks, _BLOCK))
     level = 10 * np.log10(power.mean(axis=1) + 1e-12)
     loud, gone = level > _LOUD, level < _GONE
-    # The block between the two may hold the edge itself.
-    edges = int((loud[:-3] & gone[2:-1] & gone[3:]).sum()) if blocks > 3 else 0
+    starts = np.flatnonzero(gone[2:-1] & gone[3:] & ~gone[1:-2]) + 2
+    # The block before may hold the edge itself, so the one before that counts too.
+    edges = int((loud[starts - 1] | loud[starts - 2]).sum())
     return edges + max(0, len(replies(samples, gap=_BREAK)) - 1)
 
 

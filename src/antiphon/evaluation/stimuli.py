@@ -42,11 +42,12 @@ def orders(
     most: int,
     *,
     seed: int = 0,
-    progress: Callable[[int, int], None] | None = None,
+    progress: Callable[[], None] | None = None,
 ) -> list[Stimulus]:
     """At most `most` orders: of a manifest or a corpus, or, without `data`, made.
 
-    Raises CorpusError, AudioError, and VoiceError where an engine for making them is missing.
+    `progress` is called after each. Raises CorpusError, AudioError, and VoiceError where an
+    engine for making them is missing.
     """
     if data is None:
         source = _made(scenario, most, seed)
@@ -60,7 +61,7 @@ def orders(
     while len(found) < most and (stimulus := next(source, None)) is not None:
         found.append(stimulus)
         if progress:
-            progress(len(found), most)
+            progress()
     if not found:
         raise CorpusError(f"{data}: holds no turn of a caller who orders something")
     return found

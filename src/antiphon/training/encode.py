@@ -1,4 +1,4 @@
-"""The encode stage: the agent's audio to codes, the callers' to pitch; appended as a corpus grows."""
+"""The encode stage: the agent's audio to codes, the callers' to pitch; appended as it grows."""
 
 from __future__ import annotations
 

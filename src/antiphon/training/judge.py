@@ -5,6 +5,9 @@ in random order, so that it cannot finish a familiar sentence which the voice on
 corpus has its own seed and only that voice, and it is measured on sentences it never heard.
 """
 
+# safetensors leaves some types open.
+# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false
+
 from __future__ import annotations
 
 import hashlib
@@ -68,8 +71,8 @@ class JudgeRecipe(BaseModel):
     name: str = "judge"
     scenario: Path
     sentences: int = Field(gt=0)
-    held_out: int = Field(120, gt=0)
-    scrambled: float = Field(0.4, ge=0, lt=1, description="share of words in random order")
+    held_out: int = Field(default=120, gt=0)
+    scrambled: float = Field(default=0.4, ge=0, lt=1, description="share of words in random order")
     seed: int = 77
     encoder: EncoderConfig = EncoderConfig()
     judge: JudgePart
@@ -94,9 +97,13 @@ class JudgeCard(BaseModel):
     scenario: str
     seed: int
     minutes: float = Field(description="of speech that it was trained on")
-    held_out: int = Field(0, description="sentences that the rates below were measured on")
-    cer: float | None = Field(None, description="character error rate of held-out sentences")
-    cer_scrambled: float | None = Field(None, description="of held-out words in random order")
+    held_out: int = Field(default=0, description="sentences that the rates below were measured on")
+    cer: float | None = Field(
+        default=None, description="character error rate of held-out sentences"
+    )
+    cer_scrambled: float | None = Field(
+        default=None, description="of held-out words in random order"
+    )
 
 
 class Judge:

@@ -1,0 +1,118 @@
+"""From nothing to a bundle that answers, and from that bundle to another: all stages, tiny."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from antiphon.bundle.export import export_run
+from antiphon.errors import RecipeError
+from antiphon.runtime.agent import Agent
+from antiphon.training.pipeline import STAGES, Workshop, run, trained
+from antiphon.training.recipe import load_recipe
+from tests.training.made import SCENARIO
+
+pytestmark = [
+    pytest.mark.filterwarnings("ignore"),
+    pytest.mark.skipif(
+        not (shutil.which("flite") and shutil.which("festival") and shutil.which("espeak-ng")),
+        reason="needs flite, festival with festvox-us-slt-hts, and espeak-ng",
+    ),
+]
+
+CODEC = """
+steps: 6
+freeze_at: 4
+quantise_at: 2
+rows: 2
+frames: 8
+log_every: 2
+save_every: 2
+watch_every: 100
+hours: 0.01
+precision: 32-true
+codec:
+  codebook_size: 16
+  latent: 8
+  encoder_fine: 16
+  encoder_coarse: 16
+  decoder_coarse: 16
+  decoder_middle: 16
+  decoder_fine: 16
+"""
+RECIPE = f"""
+name: tiny
+scenario: {SCENARIO}
+codec: codec.yaml
+pieces: 80
+precision: 32-true
+encoder: {{width: 32, layers: 1, heads: 2, feedforward: 32, window: 8}}
+backbone: {{hidden_size: 32, num_hidden_layers: 1, head_dim: 8, intermediate_size: 32, window: 16}}
+corpus: {{conversations: 6, validation: 2, seed: 3}}
+hearing: {{steps: 3, batch_seconds: 8, log_every: 1, save_every: 2, validate_every: 3}}
+duplex: {{steps: 3, batch_seconds: 8, longest: 60, log_every: 1, save_every: 2, validate_every: 3}}
+"""
+TUNE = f"""
+name: tuned
+scenario: {SCENARIO}
+codec: codec.yaml
+start: work/tiny/bundle
+lora: {{rank: 2, alpha: 4}}
+pieces: 80
+precision: 32-true
+corpus: {{conversations: 6, validation: 2, seed: 3}}
+duplex: {{steps: 2, batch_seconds: 8, longest: 60, log_every: 1, save_every: 2, validate_every: 9}}
+"""
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("pipeline")
+    (folder / "codec.yaml").write_text(CODEC)
+    (folder / "tiny.yaml").write_text(RECIPE)
+    (folder / "tuned.yaml").write_text(TUNE)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def bundle(place: Path) -> Path:
+    shop = Workshop(load_recipe(place / "tiny.yaml"), place / "work", workers=1)
+    told: list[str] = []
+    run(shop, STAGES, told.append)
+    assert told == [f"Stage {name}" for name in STAGES]
+    return export_run(shop)[0]
+
+
+def test_the_bundle_answers(bundle: Path) -> None:
+    agent = Agent.load(bundle)
+    heard = agent.answer(np.zeros(16_000, dtype=np.float32), tail=0.5)
+    again = agent.answer(np.zeros(16_000, dtype=np.float32), tail=0.5)
+    assert np.array_equal(heard.audio, again.audio)
+    assert np.isfinite(heard.audio).all()
+
+
+def test_stages_that_are_done_are_not_done_again(place: Path, bundle: Path) -> None:
+    shop = Workshop(load_recipe(place / "tiny.yaml"), place / "work", workers=1)
+    weights = place / "work" / "tiny" / "duplex" / "final.pt"
+    before = weights.stat().st_mtime_ns
+    run(shop, STAGES, lambda _: None)
+    assert weights.stat().st_mtime_ns == before
+
+
+def test_a_bundle_is_fine_tuned_with_adapters_into_another(place: Path, bundle: Path) -> None:
+    shop = Workshop(load_recipe(place / "tuned.yaml"), place / "work", workers=1)
+    run(shop, STAGES, lambda _: None)
+    folder, _ = export_run(shop)
+    assert (folder / "tokenizer.model").read_bytes() == (bundle / "tokenizer.model").read_bytes()
+    Agent.load(folder).answer(np.zeros(8_000, dtype=np.float32), tail=0.2)
+
+
+def test_nothing_trained_is_said_plainly(place: Path, bundle: Path) -> None:
+    recipe = load_recipe(place / "tiny.yaml").model_copy(update={"name": "other"})
+    shutil.copytree(place / "work" / "tiny", place / "work" / "other")
+    shutil.rmtree(place / "work" / "other" / "duplex")
+    with pytest.raises(RecipeError, match="nothing is trained here yet"):
+        trained(Workshop(recipe, place / "work"))
