@@ -60,7 +60,9 @@ def test_a_step_hears_the_codes_just_played_and_learns_the_next(flat: Flat) -> N
     made = task(flat, network())
     example = made.examples[0]
     rng = np.random.default_rng(0)
-    batch = collate([Crop(example, 3, 20)], flat, 6, made.losses, made.line, 0.0, rng)
+    batch = collate(
+        [Crop(example, 3, 20)], flat, made.duplex.config, made.losses, made.line, 0.0, rng
+    )
     codes = flat.codes(example.item.offset + 3, 20, 6)
     assert batch.own.codes[0, 0].tolist() == [0] * 6
     assert batch.own.codes[0, 7].tolist() == (codes[7] + 1).tolist()
@@ -74,7 +76,7 @@ def test_padding_never_enters_the_loss(flat: Flat) -> None:
     objective = made.network.eval()
     rng = np.random.default_rng(0)
     long, short = Crop(made.examples[0], 0, 40), Crop(made.examples[1], 0, 20)
-    pair = collate([long, short], flat, 6, made.losses, made.line, 0.0, rng)
+    pair = collate([long, short], flat, made.duplex.config, made.losses, made.line, 0.0, rng)
     padded = pair.valid[1].clone()
     assert not bool(padded[19:].any())
     changed = pair._replace(

@@ -239,7 +239,7 @@ def write(
     Raises:
         BundleError: the exported graph does not do what the network does.
     """
-    step = FrameStep(duplex, codec.decoder).eval()
+    step = FrameStep(duplex, codec.decoder, timing.eagerness).eval()
     model, specs = to_onnx(step)
     model = _plain_products(model)
     places = weights.match(model, {f"step.{n}": p for n, p in step.state_dict().items()})

@@ -11,10 +11,12 @@ from typing import NamedTuple, Protocol
 import torch
 from torch import Tensor, nn
 
-from antiphon.model.config import PAD
+from antiphon.model.config import END, PAD
 from antiphon.model.duplex import Duplex
 from antiphon.model.frontend import MelFrontend
 from antiphon.model.state import State, keep_idle, prefixed, reset_slots, scope
+
+_NEVER = 1e4  # nats: PAD is out of the question
 
 
 class Decoder(Protocol):
@@ -57,10 +59,16 @@ class Outputs(NamedTuple):
 
 
 class FrameStep(nn.Module):
-    """Front end, network, sampling and codec decoder as one function of (inputs, state)."""
+    """Front end, network, sampling and codec decoder as one function of (inputs, state).
 
-    def __init__(self, duplex: Duplex, decoder: Decoder) -> None:
+    eagerness: nats by which opening a turn or a call is preferred to waiting one frame more.
+        The network spreads its belief that "now is the time" over some frames; none of them
+        need be the likeliest choice, and a greedy agent would wait for ever.
+    """
+
+    def __init__(self, duplex: Duplex, decoder: Decoder, eagerness: float = 0.0) -> None:
         super().__init__()
+        self.eagerness = eagerness
         self.frontend = MelFrontend()
         self.duplex = duplex
         self.decoder = decoder
@@ -81,9 +89,14 @@ class FrameStep(nn.Module):
         z, network = self.duplex.step(mel, own)
         heads = self.duplex.heads(z)
         text_noise, code_noise = inputs.temperature[0], inputs.temperature[1]
-        text = (heads.text + text_noise * inputs.noise_text).argmax(-1)
+        quiet = own["recent"][:, 0] <= END  # the agent's turn is over, or none has begun
+        call = self._open(heads.call, quiet, self.eagerness)
+        call = call.masked_fill(~inputs.call_mask, float("-inf")).argmax(-1)
+        # A call opens with the reply that tells of it: what is done is never left unsaid.
+        told = quiet & (call != PAD)
+        text = self._open(self._open(heads.text, quiet, self.eagerness), told, _NEVER)
+        text = (text + text_noise * inputs.noise_text).argmax(-1)
         text = torch.where(inputs.force_text >= 0, inputs.force_text, text)
-        call = heads.call.masked_fill(~inputs.call_mask, float("-inf")).argmax(-1)
 
         def pick(logits: Tensor, book: int) -> Tensor:
             return (logits + code_noise * inputs.noise_codes[:, book]).argmax(-1)
@@ -110,3 +123,9 @@ class FrameStep(nn.Module):
             confidence=heads.confidence.sigmoid(),
         )
         return outputs, keep_idle(new, state, inputs.active)
+
+    @staticmethod
+    def _open(logits: Tensor, slots: Tensor, nats: float) -> Tensor:
+        """Logits [B, V] with PAD made less likely by `nats` in the slots [B] that are true."""
+        less = nats * slots.to(logits.dtype)
+        return torch.cat([logits[:, :1] - less[:, None], logits[:, 1:]], dim=1)

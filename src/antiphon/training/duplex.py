@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from antiphon.audio import FRAME
 from antiphon.corpus.calls import CallVocabulary
 from antiphon.corpus.tokenizer import Tokenizer
-from antiphon.model.config import PAD
+from antiphon.model.config import PAD, ModelConfig
 from antiphon.model.duplex import Duplex, Own
 from antiphon.training.lines import LineMel, strength
 from antiphon.training.loop import Metrics
@@ -207,7 +207,7 @@ class DuplexTask:
         return collate(
             crops,
             self.flat,
-            self.duplex.config.codebooks,
+            self.duplex.config,
             self.losses,
             self.line,
             strength(progress),
@@ -250,7 +250,7 @@ def _crop(example: Example, longest: int, rng: np.random.Generator) -> Crop:
 def collate(
     crops: Sequence[Crop],
     flat: Flat,
-    codebooks: int,
+    sizes: ModelConfig,
     losses: LossConfig,
     line: LineMel,
     level: float,
@@ -258,6 +258,7 @@ def collate(
 ) -> DuplexBatch:
     """Crops to one padded batch."""
     rows, longest = len(crops), max(crop.frames for crop in crops)
+    codebooks = sizes.codebooks
 
     def stack(name: str, fill: int = 0) -> torch.Tensor:
         out = np.full((rows, longest), fill, dtype=np.int64)
@@ -287,7 +288,7 @@ def collate(
         spelled.append(spell(_said(crop)))
     wrong = rng.random((rows, longest)) < losses.corrupt
     wrong &= heard[..., 0] > 0
-    noise = rng.integers(1, 1025, size=heard.shape)
+    noise = rng.integers(1, sizes.codebook_size + 1, size=heard.shape)
     heard = np.where(wrong[..., None], noise, heard)
     mel = line(samples, longest * FRAME, level, rng)
     text, call = stack("text"), stack("call")

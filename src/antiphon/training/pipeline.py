@@ -296,7 +296,7 @@ def _duplex(shop: Workshop) -> None:
         shop.calls,
         shop.recipe.timing,
         part.losses,
-        rollout=Rollout(cases(shop), tokenizer, shop.calls),
+        rollout=Rollout(cases(shop), tokenizer, shop.calls, eagerness=shop.recipe.timing.eagerness),
         batch_seconds=part.batch_seconds,
         longest=part.longest,
         seed=part.seed,

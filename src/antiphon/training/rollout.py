@@ -63,11 +63,12 @@ def hold(
     *,
     after: int = 70,
     temperature: tuple[float, float] = (0.0, 0.4),
+    eagerness: float = 0.0,
     seed: int = 0,
 ) -> list[Held]:
     """Stream every case in a slot of its own, then `after` frames of silence."""
     config, batch = duplex.config, len(cases)
-    step = FrameStep(duplex, _Mute()).eval()
+    step = FrameStep(duplex, _Mute(), eagerness).eval()
     frames = [-(-len(case.samples) // FRAME) for case in cases]
     total = max(frames) + after
     line = np.zeros((batch, total * FRAME), dtype=np.float32)
@@ -120,8 +121,10 @@ class Rollout:
         tokenizer: Tokenizer,
         calls: CallVocabulary,
         at_once: int = 32,
+        eagerness: float = 0.0,
     ) -> None:
         self.sets, self.tokenizer, self.calls, self.at_once = sets, tokenizer, calls, at_once
+        self.eagerness = eagerness
 
     def run(self, duplex: Duplex) -> Metrics:
         """For each set: share of cases with exactly the right calls, answered, caller CER."""
@@ -131,9 +134,8 @@ class Rollout:
             right = answered = errors = characters = 0
             for start in range(0, len(ordered), self.at_once):
                 part = ordered[start : start + self.at_once]
-                for case, held in zip(
-                    part, hold(duplex, part, self.tokenizer, self.calls), strict=True
-                ):
+                outcomes = hold(duplex, part, self.tokenizer, self.calls, eagerness=self.eagerness)
+                for case, held in zip(part, outcomes, strict=True):
                     right += case.right(held.calls)
                     answered += held.first_word >= 0
                     errors += distance(held.caller_text, case.text)

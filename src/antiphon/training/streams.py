@@ -34,6 +34,7 @@ class Timing(BaseModel):
     lead: int = 3
     opening: int = 1  # lead of a turn's first piece: waiting longer would only add silence
     lag: int = 3
+    eagerness: float = 1.0  # nats, when running: antiphon.model.step.FrameStep
 
 
 @dataclass(frozen=True)
