@@ -5,7 +5,7 @@
 set -euo pipefail
 order="$(dirname "$0")/order.flac"
 
-words="hi, could i get a large latte with some soy milk and brown sugar please"
+words="hi, could i get a large cappuccino with some soy milk and brown sugar please"
 spoken="$(mktemp --suffix=.wav)"
 trap 'rm -f "$spoken"' EXIT
 
