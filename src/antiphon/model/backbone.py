@@ -67,7 +67,8 @@ class Backbone(nn.Module):
         cached = 0 if past is None else window
         mask = window_mask(new, cached, window, 1, filled, x.device)
         tables = rotary_tables(cached + new, self.config.head_dim, self.config.rope_theta, x.device)
-        before = torch.zeros(x.shape[0], dtype=torch.int64) if filled is None else filled
+        none = torch.zeros(x.shape[0], dtype=torch.int64, device=x.device)
+        before = none if filled is None else filled
         state: State = {"filled": (before + new).clamp(max=window)}
         for i, layer in enumerate(self.layers):
             x, kept = layer(x, mask, tables, None if past is None else scope(past, f"layers.{i}"))

@@ -104,7 +104,8 @@ class Encoder(nn.Module):
         head_dim = self.config.width // self.config.heads
         tables = rotary_tables(cached + new, head_dim, 10_000.0, x.device)
         state: State = {"halve": halve, "quarter": quarter}
-        before = torch.zeros(x.shape[0], dtype=torch.int64) if filled is None else filled
+        none = torch.zeros(x.shape[0], dtype=torch.int64, device=x.device)
+        before = none if filled is None else filled
         state["filled"] = (before + new).clamp(max=window)
         for i, layer in enumerate(self.layers):
             x, kept = layer(x, mask, tables, None if past is None else scope(past, f"layers.{i}"))
