@@ -8,9 +8,10 @@ BUNDLE ?= cafe
 BIN := $(VENV)/bin
 PIP := $(BIN)/pip install --quiet --disable-pip-version-check
 CODE := src tests benchmarks
+VOICES := flite festival festvox-kallpc16k festvox-kdlpc16k festvox-us-slt-hts espeak-ng
 
 .DEFAULT_GOAL := help
-.PHONY: help demo install voices test check lint format pytest bench order clean
+.PHONY: help demo install voices browser test check lint format pytest bench order clean
 
 help:  ## print this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -21,9 +22,12 @@ demo: $(DEMO)/venv/.installed  ## hear the bundled agent answer an order (light 
 install: $(VENV)/.installed  ## make .venv with everything that development needs
 
 voices:  ## install the speech engines that corpora are made with (Debian, Ubuntu)
-	@bash .ci/voices
+	@bash .ci/debian $(VOICES)
 
-test: voices install  ## install what is needed, then run everything that CI runs
+browser:
+	@bash .ci/debian chromium
+
+test: voices browser install  ## install what is needed, then run everything that CI runs
 	@status=0; \
 	$(MAKE) --no-print-directory lint || status=1; \
 	$(MAKE) --no-print-directory pytest || status=1; \
@@ -72,7 +76,7 @@ $(VENV)/.installed: pyproject.toml
 	@echo "installing the development environment into $(VENV)"
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@$(PIP) torch==2.13.0
-	@$(PIP) -e '.[train,eval,live,dev]'
+	@$(PIP) -e '.[train,eval,cascade,live,dev]'
 	@touch $@
 
 # The peers of the benchmark, without their pins on older versions of what we use. What the

@@ -27,6 +27,7 @@ from antiphon.audio.augment import (
     room_bank,
     spec_augment,
 )
+from antiphon.audio.augment.sudden import sudden
 from antiphon.errors import AudioError
 
 Rng = np.random.Generator
@@ -47,7 +48,7 @@ def speech(seconds: float = 2.0, seed: int = 0) -> np.ndarray:
 
 
 @settings(max_examples=40, deadline=None)
-@given(st.integers(0, 20_000), st.floats(0, 1), st.integers(0, 2**32))
+@given(st.integers(0, 20_000), st.floats(0, 1, allow_subnormal=False), st.integers(0, 2**32))
 def test_the_line_keeps_length_type_and_range(count: int, strength: float, seed: int) -> None:
     x = speech(2.0)[:count]
     before = x.copy()
@@ -109,7 +110,7 @@ def test_bad_settings_are_refused() -> None:
 
 
 @settings(max_examples=20, deadline=None)
-@given(st.floats(-10, 40), st.integers(1000, 50_000))
+@given(st.floats(-10, 40, allow_subnormal=False), st.integers(1000, 50_000))
 def test_a_mix_has_the_ratio_that_was_asked_for(snr: float, count: int) -> None:
     clean = speech(1.0)
     added = mix_at_snr(clean, noise.coloured(count, 0.0, rng()), snr) - clean
@@ -247,7 +248,11 @@ def test_the_telephone_is_narrow_and_on_time() -> None:
 
 
 @settings(max_examples=20, deadline=None)
-@given(st.floats(0.01, 0.3), st.floats(1.0, 5.0), st.integers(0, 1000))
+@given(
+    st.floats(0.01, 0.3, allow_subnormal=False),
+    st.floats(1.0, 5.0, allow_subnormal=False),
+    st.integers(0, 1000),
+)
 def test_losses_have_their_rate(rate: float, burst: float, seed: int) -> None:
     lost = packets.draw_losses(50_000, rate, burst, rng(seed))
     assert lost.shape == (50_000,)
@@ -292,7 +297,7 @@ def test_an_impossible_speed_is_refused() -> None:
         change_speed(np.zeros(10), 0.0)
 
 
-@given(st.integers(0, 400), st.floats(0, 1), st.integers(0, 1000))
+@given(st.integers(0, 400), st.floats(0, 1, allow_subnormal=False), st.integers(0, 1000))
 def test_masks_are_whole_bands_and_gaps(frames: int, strength: float, seed: int) -> None:
     mask = draw_mask(frames, 80, rng(seed), strength)
     assert mask.shape == (frames, 80)
@@ -309,3 +314,19 @@ def test_masked_features_take_the_mean() -> None:
     assert changed.any()
     np.testing.assert_allclose(out[changed], features.mean(), atol=1e-6)
     assert spec_augment(np.zeros((0, 80), np.float32), rng()).shape == (0, 80)
+
+
+def test_sudden_sounds_come_and_go_and_are_never_the_same() -> None:
+    first = sudden(16_000 * 20, np.random.default_rng(1))
+    again = sudden(16_000 * 20, np.random.default_rng(1))
+    other = sudden(16_000 * 20, np.random.default_rng(2))
+    assert np.array_equal(first, again)
+    assert not np.array_equal(first, other)
+    loud = np.abs(first.reshape(-1, 800)).max(axis=1) > 0.05
+    assert 0.01 < loud.mean() < 0.7
+    assert np.isfinite(first).all()
+
+
+@pytest.mark.parametrize("length", [1, 100, 5_000])
+def test_sudden_sounds_fit_a_recording_of_any_length(length: int) -> None:
+    assert sudden(length, np.random.default_rng(0)).shape == (length,)

@@ -12,6 +12,7 @@ from antiphon.bundle.manifest import load
 from antiphon.codec.config import CodecConfig
 from antiphon.codec.model import Codec
 from antiphon.corpus.scenario import load_scenario
+from antiphon.errors import BundleError
 from antiphon.model import graph_weights
 from antiphon.model.config import BackboneConfig, EncoderConfig, ModelConfig
 from antiphon.model.duplex import Duplex
@@ -132,6 +133,17 @@ def test_a_scenario_with_other_calls_keeps_the_tokens_that_both_name(
     new, old = other.labels.index("drink=latte"), before.index("drink=latte")
     assert new != old
     torch.testing.assert_close(again.call.weight[new], duplex.call.weight[old], atol=0.05, rtol=0.1)
+
+
+def test_a_bundle_of_another_network_is_refused_in_a_sentence(
+    made: tuple[Path, Duplex, Codec], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder, duplex, _ = made
+    whole = graph_weights.load(folder, folder / "step.onnx")
+    less = {name: value for name, value in whole.items() if "standing" not in name}
+    monkeypatch.setattr(graph_weights, "load", lambda *_: less)
+    with pytest.raises(BundleError, match=r"another version of antiphon \(standing"):
+        start_from(Duplex(duplex.config), folder, load_scenario(SCENARIO).call_vocabulary)
 
 
 def test_writing_again_replaces_the_bundle_whole(

@@ -50,7 +50,68 @@ def test_calls_satisfy_their_schemas_and_replies_agree_with_them(
 def test_callers_speak_first_and_the_agent_answers_each_turn(dialogues: list[Dialogue]) -> None:
     for dialogue in dialogues:
         speakers = [turn.speaker for turn in dialogue.turns]
-        assert speakers == ["caller", "agent"] * (len(speakers) // 2)
+        if any(turn.intent == "silence" for turn in dialogue.turns):
+            assert set(speakers) == {"agent"}
+        else:
+            assert speakers == ["caller", "agent"] * (len(speakers) // 2)
+
+
+def test_where_nobody_speaks_the_agent_asks_once_and_then_ends_the_call(
+    cafe: Scenario, dialogues: list[Dialogue]
+) -> None:
+    quiet = [d.turns for d in dialogues if any(t.intent == "silence" for t in d.turns)]
+    assert quiet
+    shortest, longest = cafe.dialogue.patience
+    for turns in quiet:
+        assert len(turns) <= 2
+        assert "?" in turns[0].text
+        assert all(shortest <= turn.gap <= longest for turn in turns)
+        if len(turns) == 2:
+            assert "goodbye" in turns[1].text
+
+
+def test_some_callers_break_in_on_an_answer_to_them(dialogues: list[Dialogue]) -> None:
+    broken = 0
+    for dialogue in dialogues:
+        for before, turn in zip((None, *dialogue.turns), dialogue.turns, strict=False):
+            if turn.breaks_in is not None:
+                broken += 1
+                assert turn.speaker == "caller"
+                assert before is not None
+                assert before.speaker == "agent"
+                assert 0 < turn.breaks_in < 1
+                assert turn.yields > 0
+    assert broken > 50
+
+
+def test_listeners_say_short_things_beside_a_turn(dialogues: list[Dialogue]) -> None:
+    kinds: Counter[tuple[str, str]] = Counter()
+    for turn in (turn for dialogue in dialogues for turn in dialogue.turns):
+        for beside in turn.beside:
+            kinds[beside.by, beside.kind] += 1
+            assert beside.by != turn.speaker
+            assert 0 <= beside.word < len(turn.text.split())
+            if beside.by == "agent":
+                assert (beside.word, True) in [(i, s >= 0.4) for i, s in turn.pauses]
+    assert min(kinds.values()) > 20
+    assert set(kinds) == {
+        ("caller", "backchannel"),
+        ("caller", "side_talk"),
+        ("agent", "backchannel"),
+    }
+
+
+def test_the_tone_is_not_in_the_callers_words_and_changes_the_reply(cafe: Scenario) -> None:
+    order, replies = None, set[str]()
+    for tone in cafe.dialogue.tones:
+        rng = random.Random(3)
+        spoken = cafe.say("order", rng)
+        assert order in (None, spoken.tokens)
+        order = spoken.tokens
+        reply = cafe.reply("order", spoken.slots, spoken.items, [], random.Random(0), tone)
+        assert reply is not None
+        replies.add(reply)
+    assert len(replies) == 4
 
 
 def test_texts_are_lower_case_words_without_digits(dialogues: list[Dialogue]) -> None:
@@ -75,12 +136,13 @@ def test_shares_and_times_are_those_of_the_scenario(
     cafe: Scenario, dialogues: list[Dialogue]
 ) -> None:
     turns = [turn for dialogue in dialogues for turn in dialogue.turns]
-    gaps = [turn.gap for turn in turns if turn.speaker == "agent"]
+    gaps = [turn.gap for turn in turns if turn.speaker == "agent" and turn.intent != "silence"]
     shortest, _, longest = cafe.dialogue.agent_gap
     assert shortest <= min(gaps) <= max(gaps) <= longest
-    silent = sum(not dialogue.turns for dialogue in dialogues) / len(dialogues)
-    assert 0.015 < silent < 0.07
-    single = sum(len(dialogue.turns) == 2 for dialogue in dialogues) / len(dialogues)
+    silent = sum(not any(t.speaker == "caller" for t in d.turns) for d in dialogues)
+    assert 0.015 < silent / len(dialogues) < 0.07
+    callers = [sum(turn.speaker == "caller" for turn in d.turns) for d in dialogues]
+    single = callers.count(1) / len(dialogues)
     assert 0.4 < single < 0.56
     intents = Counter(turn.intent for turn in turns if turn.speaker == "caller")
     orders = sum(intents[name] for name in ("order", "order_several", "order_more"))

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from antiphon.corpus.calls import Call
-from antiphon.corpus.dialogue import Turn
+from antiphon.corpus.dialogue import Beside, Turn
 from antiphon.corpus.mix import Spoken, mix, with_pauses
 from antiphon.corpus.voices.speech import Speech
 
@@ -94,3 +94,54 @@ def test_overlapping_turns_keep_to_their_channels(beeps: Beeps) -> None:
     agent, caller = made.turns()
     assert caller.start < agent.end
     assert np.square(made.audio[0]).sum() > 3 * np.square(made.audio[1]).sum() > 0
+
+
+def test_a_turn_that_breaks_in_cuts_the_one_before_it_short(beeps: Beeps) -> None:
+    agent = _turn("agent", "you have a large latte and a small mocha", 0.2)
+    caller = _turn("caller", "no wait", 0.5, breaks_in=0.4, yields=0.3)
+    made = mix([_said(agent, beeps), _said(caller, beeps)], tail=1.0)
+    whole = mix([_said(agent, beeps)], tail=0.0)
+    first, second = made.turns()
+    full = next(whole.turns()).end - first.start
+    assert second.start == pytest.approx(first.start + 0.4 * full, abs=2e-3)
+    assert first.end == pytest.approx(second.start + 0.3, abs=2e-3)
+    assert first.data["broken_at"] == pytest.approx(second.start, abs=2e-3)
+    assert second.data["breaks_in"] is True
+    assert not made.audio[0, round((first.end + 0.005) * 16_000) :].any()
+    said = [w.text for w in made.words if w.speaker == "agent"]
+    unsaid = [text for text, _, _ in first.data["unsaid"]]
+    assert said + unsaid == agent.text.split()
+    assert 2 < len(said) < 8
+    assert all(w.end <= first.end + 1e-3 for w in made.words if w.speaker == "agent")
+
+
+def test_a_turn_that_breaks_in_at_the_very_end_cuts_nothing(beeps: Beeps) -> None:
+    agent = _turn("agent", "sure", 0.2)
+    caller = _turn("caller", "no wait", 0.5, breaks_in=0.85, yields=0.4)
+    first, second = mix([_said(agent, beeps), _said(caller, beeps)], tail=1.0).turns()
+    assert "unsaid" not in first.data
+    assert second.start < first.end
+
+
+def test_what_is_said_beside_a_turn_lies_in_the_other_channel_and_takes_no_turn(
+    beeps: Beeps,
+) -> None:
+    beside = Beside(by="caller", kind="backchannel", text="mm", word=1, delay=0.1)
+    agent = _turn("agent", "you have a large latte and a small mocha", 0.2, beside=(beside,))
+    made = mix([Spoken(agent, beeps(agent.text), {}, (beeps("mm"),))], tail=1.0)
+    (turn,) = made.turns()
+    (sound,) = (e for e in made.events if e.kind == "backchannel")
+    words = [w for w in made.words if w.speaker == "agent"]
+    assert sound.speaker == "caller"
+    assert sound.start == pytest.approx(words[1].end + 0.1, abs=2e-3)
+    assert turn.start < sound.start < sound.end < turn.end
+    assert made.audio[1].any()
+    assert [w.text for w in made.words if w.speaker == "caller"] == ["mm"]
+
+
+def test_what_would_run_into_the_speakers_own_turn_is_left_out(beeps: Beeps) -> None:
+    late = Beside(by="caller", kind="side_talk", text="mm mm mm mm", word=1, delay=0.3)
+    agent = _turn("agent", "sure thing", 0.2, beside=(late,))
+    made = mix([Spoken(agent, beeps(agent.text), {}, (beeps(late.text),))], tail=1.0)
+    assert not made.audio[1].any()
+    assert [e.kind for e in made.events] == ["turn"]

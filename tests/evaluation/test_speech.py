@@ -14,7 +14,7 @@ from antiphon.evaluation.speech import (
     report,
     sound,
 )
-from antiphon.evaluation.stimuli import Stimulus
+from antiphon.evaluation.stimuli.single import SpokenOrder
 from antiphon.runtime.agent import Agent
 from tests.evaluation.fakes import SAID, Ear, Voice, buzz
 
@@ -26,7 +26,7 @@ def read(tiny_bundle: Path, spoken: Caller) -> Callable[..., Reading]:
     agent = Agent.load(tiny_bundle)
 
     def call(*heard: str, samples: np.ndarray | None = None) -> Reading:
-        stimulus = Stimulus("order", spoken() if samples is None else samples)
+        stimulus = SpokenOrder("order", spoken() if samples is None else samples)
         scores = {"p808": 3.5, "ovrl": 3.0}
         return read_back(agent, Ear(*heard), stimulus, Voice(), natural=lambda _: scores)
 

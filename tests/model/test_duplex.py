@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import torch
 
-from antiphon.model.duplex import OLDEST, Own, recent_pieces
+from antiphon.model.duplex import OLDEST, Own, recent_pieces, standing_call
 from tests.model.tiny import duplex
 
 
@@ -11,10 +11,13 @@ def test_steps_equal_whole() -> None:
     torch.manual_seed(1)
     mel = torch.randn(2, 8 * frames, 80)
     text = torch.where(torch.rand(2, frames) < 0.4, torch.randint(1, 40, (2, frames)), 0)
-    call, codes = torch.randint(0, 12, (2, frames)), torch.randint(0, 32, (2, frames, 6))
+    heard = torch.where(torch.rand(2, frames) < 0.4, torch.randint(1, 40, (2, frames)), 0)
+    call = torch.where(torch.rand(2, frames) < 0.6, torch.randint(0, 5, (2, frames)), 0)
+    codes = torch.randint(0, 32, (2, frames, 6))
     none = torch.zeros(2, 1, dtype=torch.int64)
     own = Own(
         torch.cat([none, text[:, :-1]], 1),
+        torch.cat([none, heard[:, :-1]], 1),
         torch.cat([none, call[:, :-1]], 1),
         torch.cat([torch.zeros(2, 1, 6, dtype=torch.int64), codes[:, :-1] + 1], 1),
     )
@@ -22,7 +25,8 @@ def test_steps_equal_whole() -> None:
     state, pieces = network.initial_state(2), []
     for t in range(frames):
         z, new = network.step(mel[:, 8 * t : 8 * t + 8], state)
-        state = {**new, **network.remember(state, text[:, t], call[:, t], codes[:, t])}
+        done = network.remember(state, text[:, t], heard[:, t], call[:, t], codes[:, t])
+        state = {**new, **done}
         pieces.append(z)
     torch.testing.assert_close(torch.stack(pieces, 1), whole, atol=1e-4, rtol=0)
 
@@ -42,3 +46,11 @@ def test_old_pieces_stop_ageing() -> None:
     ids, ages = recent_pieces(text)
     assert int(ages[0, -1, 0]) == OLDEST
     assert int(ids[0, -1, 0]) == 3
+
+
+def test_the_standing_call_is_the_newest_and_stays_after_its_end() -> None:
+    call = torch.tensor([[0, 5, 4, 0, 5, 1, 0, 3, 0, 1, 1]])
+    sets = [set(row.nonzero().flatten().tolist()) for row in standing_call(call, 8)[0]]
+    assert sets[:4] == [set(), {5}, {4, 5}, {4, 5}]
+    assert sets[4:7] == [{4, 5}, {1, 4, 5}, {1, 4, 5}]
+    assert sets[7:] == [{3}, {3}, {1, 3}, {1}]

@@ -15,7 +15,8 @@ from antiphon.corpus.voices.speech import Speech
 from antiphon.errors import AntiphonError, BundleError, RecipeError
 from antiphon.model.encoder import Encoder
 from antiphon.training import judge as judging
-from antiphon.training.judge import Judge, JudgeCard, JudgeRecipe, LightLine, sentences
+from antiphon.training.judge import Judge, JudgeRecipe, LightLine, sentences
+from antiphon.training.judge_card import JudgeCard
 from antiphon.training.streams import CHARACTERS
 from tests.model.tiny import CONFIG
 

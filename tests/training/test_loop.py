@@ -94,6 +94,18 @@ def test_resuming_changes_nothing_where_the_schedule_is_the_same(tmp_path: Path)
         torch.testing.assert_close(weights(halves)[name], value)
 
 
+def test_batches_that_other_processes_prepare_are_the_same(tmp_path: Path) -> None:
+    here, ahead = tmp_path / "here", tmp_path / "ahead"
+    train(here, 12)
+    fabric = Fabric(accelerator="cpu", devices=1)
+    fabric.launch()
+    task = LineTask()
+    fit(fabric, task, config(12).model_copy(update={"workers": 2}), ahead)
+    assert task.seen == []
+    for name, value in weights(here).items():
+        torch.testing.assert_close(weights(ahead)[name], value)
+
+
 def test_two_processes_train_one_network(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
     command += ["--nproc-per-node", "2", "-m", "tests.training.runner", str(tmp_path), "60"]

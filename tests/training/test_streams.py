@@ -2,7 +2,16 @@ from __future__ import annotations
 
 import numpy as np
 
-from antiphon.training.streams import SPEAKING, Streams, Timing, align, spell
+from antiphon.corpus.conversation import Event
+from antiphon.training.streams import (
+    BACKCHANNELLING,
+    SPEAKING,
+    YIELDING,
+    Streams,
+    Timing,
+    align,
+    spell,
+)
 from tests.training.made import calls, conversation, tokenizer
 
 TOKENS = tokenizer()
@@ -63,3 +72,43 @@ def test_streams_of_a_cut_recording_stay_inside_it() -> None:
 
 def test_spelling_keeps_letters_spaces_and_apostrophes_only() -> None:
     assert spell("i'd 2") == spell("i'd ")
+
+
+def broken(words: int = 2) -> Streams:
+    """The reply is broken into at 2.24 s and stops at 2.48 s, after two of its four words."""
+    made = conversation()
+    turn = made.events[-1]
+    said = [w for w in made.words if w.speaker == "agent"]
+    unsaid = [[w.text, w.start, w.end] for w in said[words:]]
+    cut = turn.model_copy(
+        update={"end": 2.48, "data": {**turn.data, "unsaid": unsaid, "broken_at": 2.24}}
+    )
+    kept = tuple(w for w in made.words if w not in said[words:])
+    return align(50, kept, (*made.events[:-1], cut), TOKENS, calls(), Timing())
+
+
+def test_a_broken_turn_ends_where_it_was_broken_off_and_not_before_anyone_could_know() -> None:
+    text = broken().text
+    ends = int(np.flatnonzero(text)[-1])
+    assert text[ends] == 1
+    assert ends >= int(2.48 / 0.08)
+    # "large" (from 2.6 s) had been meant before the caller's first sound; "latte" had not.
+    assert TOKENS.text(text.tolist()) == "okay a large"
+
+
+def test_while_it_is_broken_into_the_agent_yields() -> None:
+    turn = broken().turn
+    assert set(turn[int(2.0 / 0.08) : int(2.24 / 0.08)].tolist()) == {SPEAKING}
+    assert set(turn[int(2.24 / 0.08) : int(2.48 / 0.08)].tolist()) == {YIELDING}
+    assert not turn[int(2.48 / 0.08) + 1 :].any()
+
+
+def test_a_backchannel_of_the_agents_has_words_and_a_state_of_its_own() -> None:
+    made = conversation()
+    heard = Event(kind="backchannel", speaker="agent", start=0.9, end=1.2, data={"text": "okay"})
+    words = (*made.words, made.words[3].model_copy(update={"start": 0.9, "end": 1.2}))
+    got = align(50, words, (heard, *made.events), TOKENS, calls(), Timing())
+    frames = np.flatnonzero(got.turn == BACKCHANNELLING)
+    assert frames[0] == int(0.9 / 0.08) - 1
+    assert TOKENS.text(got.text[: int(1.5 / 0.08)].tolist()) == "okay"
+    assert (got.tone[int(0.6 / 0.08) : int(1.4 / 0.08)] == 0).all()

@@ -15,6 +15,7 @@ from antiphon.bundle.manifest import (
     Temperatures,
     find,
     load,
+    places,
     seal,
 )
 
@@ -27,5 +28,6 @@ __all__ = [
     "Temperatures",
     "find",
     "load",
+    "places",
     "seal",
 ]

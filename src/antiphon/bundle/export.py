@@ -143,7 +143,7 @@ def shrink(
     return _pack(model, keep)
 
 
-def _plain_products(model: onnx.ModelProto) -> onnx.ModelProto:
+def plain_products(model: onnx.ModelProto) -> onnx.ModelProto:
     """Gemm as MatMul and Add: one kind of product to name, match and quantise."""
     wrapped: Any = ONNXModel(model)
     wrapped.replace_gemm_with_matmul()
@@ -241,7 +241,7 @@ def write(
     """
     step = FrameStep(duplex, codec.decoder, timing.eagerness).eval()
     model, specs = to_onnx(step)
-    model = _plain_products(model)
+    model = plain_products(model)
     places = weights.match(model, {f"step.{n}": p for n, p in step.state_dict().items()})
     network = {tensor for name, (tensor, _) in places.items() if name.startswith("step.duplex.")}
     exact = {t.name for t in model.graph.initializer} - {t for t, _ in places.values()}

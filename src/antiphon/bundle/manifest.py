@@ -182,14 +182,15 @@ def find(name: str | Path) -> Path:
     given = Path(name)
     if given.is_dir() or len(given.parts) != 1:
         return given
-    for place in _places():
+    for place in places():
         if (place / given / MANIFEST).is_file():
             return place / given
-    looked = ", ".join(str(place) for place in _places())
+    looked = ", ".join(str(place) for place in places())
     raise BundleError(f"there is no bundle named {str(name)!r} (looked in {looked}); give its path")
 
 
-def _places() -> list[Path]:
+def places() -> list[Path]:
+    """Where bundles and judges are looked for by name, in order."""
     package = Path(__file__).resolve().parents[1]
     places = [Path("bundles"), package.parents[1] / "bundles", package / "bundles"]
     places.append(Path(sys.prefix) / "share" / "antiphon" / "bundles")

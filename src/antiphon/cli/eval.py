@@ -6,13 +6,16 @@ import math
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
+from typer.core import TyperGroup
 
+from antiphon.cli.eval_run import run
+from antiphon.cli.human import human, human_score
 from antiphon.cli.options import Bundle, Json, Seed
 from antiphon.errors import AntiphonError
 
@@ -20,18 +23,35 @@ if TYPE_CHECKING:
     from antiphon.evaluation.commands import Report
     from antiphon.evaluation.speech import Reading
 
-app = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode=None)
+
+class _OrRun(TyperGroup):
+    """What names no command is a system to run: `eval cafe` is `eval run cafe`."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        if args and args[0] not in self.commands and args[0] != "--help":
+            args = ["run", *args]
+        return super().parse_args(ctx, args)
+
+
+app = typer.Typer(cls=_OrRun, no_args_is_help=True, add_completion=False, rich_markup_mode=None)
+app.command()(run)
+app.command()(human)
+app.command("human-score")(human_score)
 
 
 @app.callback()
 def evaluate() -> None:
-    """Measure an agent.
+    """Measure an agent. Without a command's name it is `run`: the standard evaluation.
 
     Examples:
 
+        antiphon eval cafe --suite all --out report/
+
+        antiphon eval cafe cascade silent talking vad700 echo --out reports/
+
         antiphon eval commands --data manifest.jsonl
 
-        antiphon eval speech cafe --judge runs/judge/judge
+        antiphon eval speech cafe
 
         antiphon eval codec --codec cafe --corpus runs/corpus/test
     """
@@ -153,7 +173,9 @@ def _short(path: Path) -> str:
 
 @app.command()
 def speech(
-    judge: Annotated[Path, typer.Option(help="The judge's folder (recipes/judge.yaml).")],
+    judge: Annotated[
+        Path | None, typer.Option(help="A judge's folder; else the one that comes with Antiphon.")
+    ] = None,
     bundle: Annotated[str, typer.Argument(help="The agent: a bundle's name or folder.")] = "cafe",
     data: Annotated[
         Path | None,
@@ -169,21 +191,27 @@ def speech(
 
     Examples:
 
-        antiphon eval speech cafe --judge runs/judge/judge
+        antiphon eval speech cafe
 
-        antiphon eval speech runs/cafe/bundle --judge runs/judge/judge --answers 50 --mos 0
+        antiphon eval speech runs/cafe/bundle --answers 50 --mos 0
 
-        antiphon eval speech cafe --judge runs/judge/judge --data barista/manifest.jsonl --json
+        antiphon eval speech cafe --judge runs/judge --data barista/manifest.jsonl --json
     """
     from antiphon.cli.eval_tables import print_speech
     from antiphon.corpus.voices import Voices
     from antiphon.evaluation.codec import naturalness
-    from antiphon.evaluation.judge import load_judge
+    from antiphon.evaluation.judge import bundled_judge, load_judge
     from antiphon.evaluation.speech import read_back, report
     from antiphon.evaluation.stimuli import orders
     from antiphon.runtime.agent import Agent
 
-    reader, agent = load_judge(judge), Agent.load(bundle)
+    reader = bundled_judge("agent") if judge is None else load_judge(judge)
+    if reader is None:
+        raise AntiphonError(
+            "no judge came with this antiphon; name one with --judge "
+            "(antiphon train recipes/judge.yaml makes it)"
+        )
+    agent = Agent.load(bundle)
     with _progress(answers, quiet=as_json, what="gathering orders") as advance:
         stimuli = orders(data, agent.scenario, answers, seed=seed, progress=advance)
     readings: list[Reading] = []

@@ -16,7 +16,7 @@ from antiphon.errors import AntiphonError
 
 # In the order of the help. A command is `antiphon.cli.<name>`, holding either a function of
 # that name or a group of commands as `app`; it is imported when it is needed and not before.
-COMMANDS = ("talk", "live", "say", "transcribe", "info", "eval", "train", "corpus")
+COMMANDS = ("talk", "live", "say", "transcribe", "info", "eval", "compare", "train", "corpus")
 
 
 class _Commands(TyperGroup):
@@ -68,7 +68,7 @@ def _root(  # pyright: ignore[reportUnusedFunction]
 
         antiphon live                               talk to it
 
-        antiphon eval commands --data manifest.jsonl
+        antiphon eval cafe --quick --out report/    judge it by the standard evaluation
     """
 
 

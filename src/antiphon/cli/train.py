@@ -63,9 +63,11 @@ def train(
         console.print(f"The codec is in {work / 'codec' / 'codec'}")
         return
     if is_judge_recipe(recipe):
-        from antiphon.training.judge import train_judge
+        from antiphon.bundle.judge import export_judge
+        from antiphon.training.judge import Judge, train_judge
 
         made = train_judge(recipe, work, lambda text: console.print(text))
+        export_judge(Judge.load(made), made)
         console.print(f"The judge is in {made}")
         return
     shop = Workshop(load_recipe(recipe), work, data, workers)

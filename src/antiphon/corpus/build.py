@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import multiprocessing
 import multiprocessing.util
 import os
@@ -20,10 +21,14 @@ from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 from typing import Any, Literal
 
+import numpy as np
 from pydantic import BaseModel, ConfigDict
 
+from antiphon.audio.augment import room_bank
+from antiphon.audio.augment.filtering import draw_distance, linear
+from antiphon.audio.augment.level import loudest_block
 from antiphon.corpus.conversation import Conversation
-from antiphon.corpus.dialogue import Dialogue, sample_dialogue
+from antiphon.corpus.dialogue import Beside, Dialogue, sample_dialogue
 from antiphon.corpus.disk import (
     INDEX,
     SHARD,
@@ -37,16 +42,17 @@ from antiphon.corpus.disk import (
 from antiphon.corpus.mix import Spoken, mix
 from antiphon.corpus.real import Recording, read_recordings
 from antiphon.corpus.scenario import Scenario, load_scenario
-from antiphon.corpus.voices import Group, Speech, Voices
+from antiphon.corpus.voices import Group, Speech, Voice, Voices
 from antiphon.errors import CorpusError
 
 Split = Literal["train", "valid", "test"]
 
-_FORMAT = 2  # raise when the same seed no longer gives the same bytes
+_FORMAT = 3  # raise when the same seed no longer gives the same bytes
 _BUCKETS = 20  # a dialogue's words decide its split: one twentieth each for valid and test
 _BUCKET: dict[int, Split] = {0: "valid", 1: "test"}
 _TRIES = 1_000
 _OUT_OF_DOMAIN = "out_of_domain"
+_AWAY = (-16.0, -5.0)  # dB: who turns away from the telephone is heard from further off
 
 
 class Plan(BaseModel):
@@ -165,8 +171,23 @@ def speak(
             continue
         voice = voices.agent if turn.speaker == "agent" else caller
         speech: Speech = voice.speak(turn.text, rng, turn.tone)
-        spoken.append(Spoken(turn, speech, {"voice": voice.name}))
+        beside = tuple(_beside(said, voices, caller, rng) for said in turn.beside)
+        spoken.append(Spoken(turn, speech, {"voice": voice.name}, beside))
     return mix(spoken, dialogue.tail)
+
+
+def _beside(said: Beside, voices: Voices, caller: Voice, rng: random.Random) -> Speech:
+    """What is said beside a turn: into the line, or away from it to somebody else in the room."""
+    if said.kind == "backchannel":
+        voice = voices.agent if said.by == "agent" else caller
+        return voice.speak(said.text, rng)
+    speech = caller.speak(said.text, rng)
+    drawn = np.random.default_rng(rng.getrandbits(64))
+    rooms = room_bank()
+    away = linear(speech.samples, rooms[int(drawn.integers(len(rooms)))], draw_distance(drawn))
+    gain = math.sqrt(loudest_block(speech.samples) / max(loudest_block(away), 1e-9))
+    gain *= 10 ** (rng.uniform(*_AWAY) / 20)
+    return Speech(away * np.float32(gain), speech.words, speech.start, speech.end)
 
 
 def split_of(dialogue: Dialogue) -> Split:

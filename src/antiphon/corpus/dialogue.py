@@ -17,9 +17,33 @@ from antiphon.corpus.calls import Call
 from antiphon.corpus.grammar import Slots, Spoken, join
 from antiphon.corpus.scenario import DialogueShape, Scenario
 
-__all__ = ["Call", "Dialogue", "Turn", "agent_sentences", "sample_dialogue"]
+__all__ = [
+    "Beside",
+    "Call",
+    "Dialogue",
+    "Turn",
+    "agent_sentences",
+    "caller_sentences",
+    "sample_dialogue",
+]
 
 _SOMEWHERE = 0.2  # share of pauses that fall between any two words
+
+
+class Beside(BaseModel):
+    """What the other side says during a turn without wanting the floor, or without meaning the
+    line at all (side talk).
+
+    word: index of the turn's word after whose end it comes, `delay` seconds later.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    by: Literal["agent", "caller"]
+    kind: Literal["backchannel", "side_talk"]
+    text: str
+    word: int
+    delay: float
 
 
 class Turn(BaseModel):
@@ -27,6 +51,8 @@ class Turn(BaseModel):
 
     gap: seconds from the end of the turn before to the start of this one (from 0 for the first).
     pauses: (index of the word after which to pause, seconds). calls: those this reply makes.
+    breaks_in: a caller's turn that does not wait: it begins after this share of the agent's turn
+    before it, which goes on for `yields` seconds and stops.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -38,6 +64,9 @@ class Turn(BaseModel):
     tone: str = "neutral"
     calls: tuple[Call, ...] = ()
     pauses: tuple[tuple[int, float], ...] = ()
+    breaks_in: float | None = None
+    yields: float = 0.0
+    beside: tuple[Beside, ...] = ()
 
 
 class Dialogue(BaseModel):
@@ -53,13 +82,15 @@ def sample_dialogue(scenario: Scenario, rng: random.Random) -> Dialogue:
     """One dialogue; the same generator state gives the same dialogue."""
     shape = scenario.dialogue
     if rng.random() < shape.silent:
-        return Dialogue(turns=(), tail=_seconds(rng, shape.silent_length))
+        return _nobody(scenario, rng)
+    tone = rng.choices(list(shape.tones), list(shape.tones.values()))[0]
     count = rng.choices(range(1, len(shape.exchanges) + 1), shape.exchanges)[0]
     held: list[Slots] = []
     turns: list[Turn] = []
     for index in range(count):
         intent = _choose(scenario, rng, index, count, len(held), turns)
-        turns.extend(_exchange(scenario, rng, intent, held, first=not turns))
+        turns.extend(_exchange(scenario, rng, intent, held, tone, first=not turns))
+    turns = [_beside(scenario, turn, rng) for turn in _breaking_in(turns, shape, rng)]
     tail = _seconds(rng, shape.tail)
     if rng.random() < shape.long_silence:
         extra = _seconds(rng, shape.long_silence_length)
@@ -73,11 +104,85 @@ def sample_dialogue(scenario: Scenario, rng: random.Random) -> Dialogue:
     return Dialogue(turns=tuple(turns), tail=tail)
 
 
+def _nobody(scenario: Scenario, rng: random.Random) -> Dialogue:
+    """Nobody speaks: the agent asks once and then ends the call, where the scenario has words."""
+    shape = scenario.dialogue
+    if scenario.silence is None or rng.random() < shape.silent_short:
+        return Dialogue(turns=(), tail=_seconds(rng, shape.silent_length))
+    said = [scenario.silence.prompt, scenario.silence.goodbye]
+    turns = [
+        Turn(
+            speaker="agent",
+            text=scenario.phrase_of(template, rng),
+            intent="silence",
+            gap=_seconds(rng, shape.patience),
+        )
+        for template in said[: rng.choice((1, 2))]
+    ]
+    return Dialogue(turns=tuple(turns), tail=_seconds(rng, shape.tail))
+
+
+def _breaking_in(turns: list[Turn], shape: DialogueShape, rng: random.Random) -> list[Turn]:
+    """Some of the caller's turns begin while the agent still speaks."""
+    out = list(turns)
+    for index in range(1, len(out)):
+        before, turn = out[index - 1], out[index]
+        answers = turn.speaker == "caller" and before.speaker == "agent"
+        if answers and rng.random() < shape.barge_in:
+            share, yields = round(rng.uniform(0.1, 0.85), 3), _seconds(rng, shape.yields)
+            out[index] = turn.model_copy(update={"breaks_in": share, "yields": yields})
+    return out
+
+
+def _beside(scenario: Scenario, turn: Turn, rng: random.Random) -> Turn:
+    """The turn with what is said beside it, if anything is."""
+    shape, words = scenario.dialogue, turn.text.split()
+    if scenario.beside is None:
+        return turn
+    by: Literal["agent", "caller"] = "caller" if turn.speaker == "agent" else "agent"
+    kind: Literal["backchannel", "side_talk"] = "backchannel"
+    template = scenario.beside.agent
+    if turn.speaker == "agent":
+        if len(words) < 4 or rng.random() >= shape.beside:
+            return turn
+        template = scenario.beside.caller
+        if scenario.beside.side_talk is not None and rng.random() < 0.4:
+            kind, template = "side_talk", scenario.beside.side_talk
+        places = [rng.randrange(0, len(words) - 1)]
+        delays = [rng.uniform(0.0, 0.3)]
+    else:
+        # The listener speaks into the speaker's pauses, and only in a turn that takes its time.
+        after = [i for i, seconds in turn.pauses if seconds >= shape.room and i >= shape.long_turn]
+        apart = [i for n, i in enumerate(after) if not n or i - after[n - 1] > 2]
+        places = [i for i in apart if rng.random() < shape.agent_backchannel]
+        delays = [rng.uniform(0.12, 0.2) for _ in places]
+    said = [
+        Beside(
+            by=by,
+            kind=kind,
+            text=scenario.phrase_of(template, rng),
+            word=place,
+            delay=round(delay, 3),
+        )
+        for place, delay in zip(places, delays, strict=True)
+    ]
+    return turn.model_copy(update={"beside": tuple(said)})
+
+
 def agent_sentences(scenario: Scenario, rng: random.Random) -> Iterator[str]:
     """What the agent says, reply after reply, without end."""
+    return _sentences(scenario, rng, "agent")
+
+
+def caller_sentences(scenario: Scenario, rng: random.Random) -> Iterator[str]:
+    """What callers say, turn after turn, without end."""
+    return _sentences(scenario, rng, "caller")
+
+
+def _sentences(scenario: Scenario, rng: random.Random, speaker: str) -> Iterator[str]:
     while True:
         for turn in sample_dialogue(scenario, rng).turns:
-            if turn.speaker == "agent":
+            if turn.speaker == speaker:
                 yield turn.text
 
 
@@ -105,7 +210,13 @@ def _choose(
 
 
 def _exchange(
-    scenario: Scenario, rng: random.Random, intent: str, held: list[Slots], first: bool
+    scenario: Scenario,
+    rng: random.Random,
+    intent: str,
+    held: list[Slots],
+    tone: str,
+    *,
+    first: bool,
 ) -> list[Turn]:
     """The caller's turn and the reply; `held` is changed as the caller asks."""
     shape = scenario.dialogue
@@ -113,14 +224,14 @@ def _exchange(
     spoken = scenario.say(intent, rng)
     text, pauses = _hesitate(spoken, shape, rng)
     gap = _seconds(rng, shape.first_gap if first else shape.caller_gap)
-    turns = [Turn(speaker="caller", text=text, intent=intent, gap=gap, pauses=pauses)]
+    turns = [Turn(speaker="caller", text=text, intent=intent, gap=gap, tone=tone, pauses=pauses)]
     call: Call | None = None
     if not held and spec.reply_empty:
-        reply: str | None = scenario.reply_to_nothing(intent, rng)
+        reply: str | None = scenario.reply_to_nothing(intent, rng, tone)
     else:
         _apply(scenario, spec.effect, spoken, held)
         call = scenario.call(intent, spoken.slots, spoken.items)
-        reply = scenario.reply(intent, spoken.slots, spoken.items, held, rng)
+        reply = scenario.reply(intent, spoken.slots, spoken.items, held, rng, tone)
     if reply is not None:
         low, likely, high = shape.agent_gap
         turns.append(
@@ -129,6 +240,7 @@ def _exchange(
                 text=reply,
                 intent=intent,
                 gap=round(rng.triangular(low, high, likely), 3),
+                tone=tone,
                 calls=(call,) if call else (),
             )
         )
@@ -147,8 +259,10 @@ def _apply(scenario: Scenario, effect: str, spoken: Spoken, held: list[Slots]) -
 def _hesitate(
     spoken: Spoken, shape: DialogueShape, rng: random.Random
 ) -> tuple[str, tuple[tuple[int, float], ...]]:
-    """The turn's text, at times with a pause, and a filler, where one would come naturally."""
+    """The turn's text, with pauses, at times filled, where they would come naturally."""
     words = join(spoken.tokens).split()
+    if len(words) > shape.long_turn:
+        return " ".join(words), _breaths(words, shape, rng)
     chance = rng.random()
     if chance >= shape.pause + shape.long_pause or len(words) < 2:
         return " ".join(words), ()
@@ -164,6 +278,14 @@ def _hesitate(
         words.insert(at + 1, rng.choice(shape.fillers) + ",")
         at += rng.random() < 0.5  # the silence lies before or after the filler
     return " ".join(words), ((at, length),)
+
+
+def _breaths(
+    words: list[str], shape: DialogueShape, rng: random.Random
+) -> tuple[tuple[int, float], ...]:
+    """A pause at every comma of a turn that is too long for one breath."""
+    commas = [i for i, word in enumerate(words[:-1]) if word.endswith(",")]
+    return tuple((i, _seconds(rng, shape.breath)) for i in commas)
 
 
 def _seconds(rng: random.Random, span: tuple[float, float]) -> float:

@@ -1,4 +1,5 @@
-"""Lays the turns of a dialogue, as speech, on two channels: when each starts, and where they pause.
+"""Lays the turns of a dialogue, as speech, on two channels: when each starts, where they pause,
+where one is broken off, and what the other side says beside it.
 
 In: turns with their speech. Out: a Conversation. Knows nothing of voices or files.
 """
@@ -12,68 +13,152 @@ from typing import Any
 import numpy as np
 
 from antiphon.audio import FRAME, SAMPLE_RATE
-from antiphon.corpus.conversation import SPEAKERS, Conversation, Event, Word
+from antiphon.corpus.conversation import SPEAKERS, Conversation, Event, Speaker, Word
 from antiphon.corpus.dialogue import Turn
 from antiphon.corpus.voices.speech import Speech, faded
 
 _SEARCH = 0.06  # s around a word boundary in which a cut looks for quiet
 _QUIET = 0.01  # s over which quiet is measured
+_ROOM = 0.15  # s from what is said beside a turn to the speaker's own next one, at least
+_AUDIBLE = 0.05  # s of a word that must sound for it to have been said
+_BREAK = 320  # samples over which a voice that is broken off dies away
 
 
 @dataclass(frozen=True)
 class Spoken:
-    """A turn, how it sounded, and what else the corpus should know of it (its voice, ...)."""
+    """A turn, how it sounded, and what else the corpus should know of it (its voice, ...).
+
+    beside: the sounds of `turn.beside`, one each.
+    """
 
     turn: Turn
     speech: Speech
     data: dict[str, Any]
+    beside: tuple[Speech, ...] = ()
 
 
 def mix(spoken: Sequence[Spoken], tail: float) -> Conversation:
     """The conversation: each turn starts `gap` s after the end of the one before it.
 
-    tail: seconds of silence after the last; the whole is padded to a frame of 80 ms. A negative
-    gap makes the two overlap, each in its own channel.
+    tail: seconds of silence after the last; the whole is padded to a frame of 80 ms. A turn that
+    breaks in cuts the one before it short: what it would still have said is in the data of its
+    event ("unsaid"), for an agent has decided on words before they sound. A sound beside a turn
+    that would reach the speaker's own next turn is left out.
     """
-    placed: list[tuple[int, Spoken, Speech]] = []
-    words: list[Word] = []
-    events: list[Event] = []
-    end = asked = 0.0
-    for said in spoken:
+    desk = _Desk()
+    asked: float | None = None  # where the caller's last turn ended
+    for index, said in enumerate(spoken):
+        following = spoken[index + 1].turn if index + 1 < len(spoken) else None
+        asked = desk.lay(said, following, asked)
+    return desk.conversation(tail)
+
+
+@dataclass(frozen=True)
+class _Laid:
+    """Speech on a channel, from sample `at` on."""
+
+    speaker: Speaker
+    at: int
+    speech: Speech
+
+    @property
+    def zero(self) -> float:
+        """Seconds at which the speech's own time begins."""
+        return self.at / SAMPLE_RATE
+
+    def words(self) -> list[Word]:
+        return [
+            Word(text=text, start=_ms(self.zero + a), end=_ms(self.zero + b), speaker=self.speaker)
+            for text, a, b in self.speech.words
+        ]
+
+
+class _Desk:
+    """A mixing desk: what lies on the two channels so far."""
+
+    def __init__(self) -> None:
+        self.laid: list[_Laid] = []
+        self.events: list[Event] = []
+        self.end = 0.0  # of the turn that was laid last
+        self.next_start: float | None = None  # where the next one breaks in
+
+    def lay(self, said: Spoken, following: Turn | None, asked: float | None) -> float | None:
+        """Put a turn down; returns where the caller's last turn has ended."""
         turn = said.turn
         speech, pauses = with_pauses(said.speech, turn.pauses)
-        at = round(max(end + turn.gap, speech.start) * SAMPLE_RATE) - round(
-            speech.start * SAMPLE_RATE
-        )
-        zero = at / SAMPLE_RATE
-        placed.append((at, said, speech))
-        words += [
-            Word(text=text, start=_ms(zero + a), end=_ms(zero + b), speaker=turn.speaker)
-            for text, a, b in speech.words
-        ]
+        start = self.end + turn.gap if self.next_start is None else self.next_start
+        at = round(max(start, speech.start) * SAMPLE_RATE) - round(speech.start * SAMPLE_RATE)
+        zero, unsaid = at / SAMPLE_RATE, list[tuple[str, float, float]]()
+        self.next_start = None
+        if following is not None and following.breaks_in is not None:
+            onset = speech.start + following.breaks_in * (speech.end - speech.start)
+            stop = onset + following.yields
+            if stop < speech.end:
+                speech, unsaid = _cut(speech, stop)
+                pauses = [(a, b) for a, b in pauses if b < stop]
+            self.next_start = zero + onset
+        laid = _Laid(turn.speaker, at, speech)
+        self.laid.append(laid)
         start, end = zero + speech.start, zero + speech.end
         data = {"intent": turn.intent, "text": turn.text, "tone": turn.tone, **said.data}
+        if unsaid:
+            data["unsaid"] = [[text, _ms(zero + a), _ms(zero + b)] for text, a, b in unsaid]
+            data["broken_at"] = _ms(self.next_start or end)
+        if turn.breaks_in is not None:
+            data["breaks_in"] = True
         if turn.speaker == "caller":
             asked = end
         for call in turn.calls:
             facts = {"name": call.name, "arguments": call.arguments}
-            when = _ms(asked or start)
-            events.append(Event(kind="call", speaker="agent", start=when, end=when, data=facts))
-        events.append(
-            Event(kind="turn", speaker=turn.speaker, start=_ms(start), end=_ms(end), data=data)
-        )
-        events += [
-            Event(kind="pause", speaker=turn.speaker, start=_ms(zero + a), end=_ms(zero + b))
-            for a, b in pauses
-        ]
-    longest = max((at + len(speech.samples) for at, _, speech in placed), default=0)
-    needed = max(longest, round((end + tail) * SAMPLE_RATE), 1)
-    audio = np.zeros((2, -(-needed // FRAME) * FRAME), np.float32)
-    for at, said, speech in placed:
-        audio[SPEAKERS.index(said.turn.speaker), at : at + len(speech.samples)] += speech.samples
-    words.sort(key=lambda word: word.start)
-    events.sort(key=lambda event: event.start)
-    return Conversation(np.clip(audio, -1, 1), tuple(words), tuple(events))
+            self._note("call", "agent", asked or start, asked or start, facts)
+        self._note("turn", turn.speaker, start, end, data)
+        for a, b in pauses:
+            self._note("pause", turn.speaker, zero + a, zero + b, {})
+        self._lay_beside(said, laid, None if self.next_start is None else self.next_start)
+        self.end = end
+        return asked
+
+    def _lay_beside(self, said: Spoken, laid: _Laid, until: float | None) -> None:
+        other: Speaker = "caller" if said.turn.speaker == "agent" else "agent"
+        for beside, speech in zip(said.turn.beside, said.beside, strict=True):
+            if beside.word >= len(laid.speech.words):
+                continue
+            start = laid.zero + laid.speech.words[beside.word][2] + beside.delay
+            sound = _Laid(other, round((start - speech.start) * SAMPLE_RATE), speech)
+            last = sound.zero + speech.end
+            room = laid.zero + laid.speech.end + _ROOM if until is None else until - _ROOM
+            if last > room:
+                continue
+            self.laid.append(sound)
+            data = {"text": beside.text, "intent": beside.kind}
+            self._note(beside.kind, other, sound.zero + speech.start, last, data)
+
+    def _note(
+        self, kind: str, who: Speaker, start: float, end: float, data: dict[str, Any]
+    ) -> None:
+        self.events.append(Event(kind=kind, speaker=who, start=_ms(start), end=_ms(end), data=data))
+
+    def conversation(self, tail: float) -> Conversation:
+        """Everything on its channel."""
+        longest = max((laid.at + len(laid.speech.samples) for laid in self.laid), default=0)
+        needed = max(longest, round((self.end + tail) * SAMPLE_RATE), 1)
+        audio = np.zeros((2, -(-needed // FRAME) * FRAME), np.float32)
+        for laid in self.laid:
+            sound = laid.speech.samples
+            audio[SPEAKERS.index(laid.speaker), laid.at : laid.at + len(sound)] += sound
+        words = sorted((w for laid in self.laid for w in laid.words()), key=lambda w: w.start)
+        events = sorted(self.events, key=lambda event: event.start)
+        return Conversation(np.clip(audio, -1, 1), tuple(words), tuple(events))
+
+
+def _cut(speech: Speech, stop: float) -> tuple[Speech, list[tuple[str, float, float]]]:
+    """The speech up to `stop` (s), its last word as far as it sounds; and the words left out."""
+    said = [(text, a, min(b, stop)) for text, a, b in speech.words if a < stop - _AUDIBLE]
+    if not said:
+        said = [(speech.words[0][0], speech.words[0][1], max(stop, speech.words[0][1]))]
+    unsaid = list(speech.words[len(said) :])
+    samples = faded(speech.samples[: max(1, round(stop * SAMPLE_RATE))], _BREAK)
+    return Speech(samples, tuple(said), speech.start, stop), unsaid
 
 
 def with_pauses(

@@ -190,6 +190,28 @@ Span = Annotated[tuple[float, float], AfterValidator(_ordered)]
 Share = Annotated[float, Field(ge=0, le=1)]
 
 
+class BesideSpec(_Part):
+    """What is said without wanting the floor: by callers and the agent while the other speaks
+    (backchannels), and by callers to somebody else in the room."""
+
+    caller: Template
+    agent: Template
+    side_talk: Template | None = None
+
+
+class SilenceSpec(_Part):
+    """What the agent says where nobody speaks: once a question, then the end of the call."""
+
+    prompt: Template
+    goodbye: Template
+
+
+def _tones(tones: Mapping[str, float]) -> Mapping[str, float]:
+    if any(share < 0 for share in tones.values()) or not sum(tones.values()) > 0:
+        raise ValueError("wants odds by tone, not all 0")
+    return tones
+
+
 class DialogueShape(_Part):
     """How dialogues run; times in seconds, spans are [shortest, longest].
 
@@ -203,7 +225,9 @@ class DialogueShape(_Part):
     caller_gap: Span = (0.4, 2.0)
     tail: Span = (0.3, 3.5)
     silent: Share = 0.04  # share of dialogues without a word
-    silent_length: Span = (2.0, 6.0)
+    silent_length: Span = (2.0, 5.0)
+    silent_short: Share = 0.5  # share of them that end before the agent would ask
+    patience: Span = (5.5, 6.5)  # of the agent's with a caller who says nothing
     long_silence: Share = 0.12  # share of dialogues with one more silence of this length
     long_silence_length: Span = (2.0, 4.0)
     pause: Share = 0.10  # share of caller's turns with a pause inside
@@ -212,6 +236,14 @@ class DialogueShape(_Part):
     long_pause_length: Span = (0.6, 1.6)
     fillers: tuple[str, ...] = ("um", "uh")
     filled: Share = 0.5  # share of pauses that begin with a filler
+    long_turn: int = 16  # words; a caller takes a breath at every comma of a longer turn
+    breath: Span = (0.3, 0.8)
+    room: float = 0.4  # a pause of a long turn in which there is room for a backchannel
+    agent_backchannel: Share = 0.0  # share of these pauses in which the agent gives one
+    barge_in: Share = 0.0  # share of the caller's turns that begin while the agent speaks
+    yields: Span = (0.24, 0.4)  # what the agent still says then
+    beside: Share = 0.0  # share of the agent's turns during which the caller says something
+    tones: Annotated[Mapping[str, float], AfterValidator(_tones)] = {"neutral": 1.0}
 
 
 class Scenario(_Part):
@@ -226,6 +258,8 @@ class Scenario(_Part):
     tools: tuple[Tool, ...] = ()
     intents: Mapping[str, Annotated[IntentSpec, BeforeValidator(_to_intent)]]
     manifest: Mapping[str, Template] = {}
+    beside: BesideSpec | None = None
+    silence: SilenceSpec | None = None
     dialogue: DialogueShape = Field(default_factory=DialogueShape)
 
     _speaker: grammar.Speaker | None = PrivateAttr(None)
@@ -355,6 +389,10 @@ class Scenario(_Part):
         templates = self.intents[intent].reply_empty
         node = templates.get(tone, templates["neutral"])
         return grammar.join(grammar.render(node, {}, self.rules, rng) or [])
+
+    def phrase_of(self, template: Node, rng: random.Random) -> str:
+        """A template of this scenario that holds no slots, as a text."""
+        return grammar.join(grammar.render(template, {}, self.rules, rng) or [])
 
     def _value_words(self, name: str, value: str) -> str:
         return " ".join(spoken_digits.say_as_agent(value)) if self.slots[name].digits else value

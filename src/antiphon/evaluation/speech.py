@@ -27,7 +27,7 @@ from antiphon.corpus.voices import Voice
 from antiphon.evaluation.bootstrap import Estimate, mean, ratio
 from antiphon.evaluation.judge import Judge
 from antiphon.evaluation.statistics import Share, percentile, share
-from antiphon.evaluation.stimuli import Stimulus
+from antiphon.evaluation.stimuli.single import SpokenOrder
 from antiphon.runtime.agent import Agent, Answer
 from antiphon.runtime.events import Samples
 from antiphon.runtime.latency import replies
@@ -135,7 +135,7 @@ class _Said:
 def read_back(
     agent: Agent,
     judge: Judge,
-    stimulus: Stimulus,
+    stimulus: SpokenOrder,
     voice: Voice | None = None,
     *,
     seed: int = 0,

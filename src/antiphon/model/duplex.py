@@ -3,7 +3,9 @@ next frame of every stream.
 
 At step t the network has heard the caller's frame t and knows the agent's frame t; it
 decides the agent's frame t + 1. The agent's text runs ahead of its audio, the caller's text
-a few frames behind; both are data, not structure (antiphon.training.streams).
+a few frames behind; both are data, not structure (antiphon.training.streams). What it wrote
+and called comes back as input: attention could find it, but a short memory at hand is what
+keeps a small network from writing a word twice or saying another drink than it called.
 """
 
 from __future__ import annotations
@@ -11,10 +13,11 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from antiphon.model.backbone import Backbone
-from antiphon.model.config import PAD, TONES, TURN_STATES, ModelConfig
+from antiphon.model.config import END, PAD, TONES, TURN_STATES, ModelConfig
 from antiphon.model.depth import DepthHead
 from antiphon.model.encoder import POSITIONS, Encoder
 from antiphon.model.state import State, prefixed, scope
@@ -24,12 +27,14 @@ OLDEST = 24  # frames; ages are clamped here
 
 
 class Own(NamedTuple):
-    """What the agent did: text [B, T], call [B, T], codes [B, T, codebooks].
+    """What the agent did: text, heard, call [B, T]; codes [B, T, codebooks].
 
-    Codes are stored plus one; 0 is "before the call began".
+    `heard` is what it wrote down of the caller. Codes are stored plus one; 0 is "before the
+    call began".
     """
 
     text: Tensor
+    heard: Tensor
     call: Tensor
     codes: Tensor
 
@@ -68,6 +73,74 @@ def recent_pieces(text: Tensor) -> tuple[Tensor, Tensor]:
     return torch.where(exists, ids, PAD), torch.where(exists, ages, OLDEST)
 
 
+def standing_call(call: Tensor, vocabulary: int) -> Tensor:
+    """The tokens of the newest call up to and with each frame, as a set.
+
+    call: [B, T]; returns [B, T, vocabulary], 1 where a token stands in the call that was begun
+    last (its END included, once it is there), else 0.
+    """
+    time = torch.arange(call.shape[1], device=call.device).expand_as(call)
+    ended = torch.where(call == END, time, -1).cummax(dim=1).values
+    before = torch.cat([torch.full_like(ended[:, :1], -1), ended[:, :-1]], dim=1)
+    newest = torch.where(call != PAD, time, -1).cummax(dim=1).values
+    # The newest token's call began after the last END before that token.
+    begun = torch.where(newest >= 0, before.gather(1, newest.clamp(min=0)), -1)
+    each = F.one_hot(call, vocabulary) * (call != PAD)[..., None]
+    counts = F.pad(each.cumsum(dim=1), (0, 0, 1, 0))
+    earlier = counts.gather(1, (begun + 1)[..., None].expand(-1, -1, vocabulary))
+    return (counts[:, 1:] > earlier).to(torch.float32)
+
+
+def _no_pieces(batch: int) -> State:
+    """Nothing was written yet. Ages are kept as OLDEST - age: zero is the initial state."""
+    none = torch.zeros(batch, RECENT, dtype=torch.int64)
+    return {"pieces": none, "freshness": none.clone()}
+
+
+def _recalled(state: State) -> tuple[Tensor, Tensor]:
+    """Ids and ages [B, 1, RECENT] of a stream's last pieces."""
+    return state["pieces"][:, None], (OLDEST - state["freshness"])[:, None]
+
+
+def _pushed(state: State, piece: Tensor) -> State:
+    """The last pieces after one more frame, which holds `piece` [B] or PAD."""
+    wrote = (piece != PAD)[:, None]
+    older = (state["freshness"] - 1).clamp(min=0)
+    newest = torch.full_like(piece[:, None], OLDEST)
+    pieces = torch.cat([piece[:, None], state["pieces"][:, :-1]], 1)
+    return {
+        "pieces": torch.where(wrote, pieces, state["pieces"]),
+        "freshness": torch.where(wrote, torch.cat([newest, older[:, :-1]], 1), older),
+    }
+
+
+class _Now(NamedTuple):
+    """The trunk's input but the caller's sound: text, call [B, T], codes [B, T, Q] ..."""
+
+    text: Tensor
+    call: Tensor
+    codes: Tensor
+    standing: Tensor  # [B, T, call_vocabulary]
+    recent: tuple[Tensor, Tensor]  # ids and ages [B, T, RECENT]
+    heard: tuple[Tensor, Tensor]
+
+
+class Recent(nn.Module):
+    """The last RECENT pieces of a stream of text and their ages, as one vector a frame."""
+
+    def __init__(self, vocabulary: int, width: int) -> None:
+        super().__init__()
+        self.pieces = nn.ModuleList(nn.Embedding(vocabulary, width) for _ in range(RECENT))
+        self.ages = nn.ModuleList(nn.Embedding(OLDEST + 1, width) for _ in range(RECENT))
+
+    def forward(self, ids: Tensor, ages: Tensor) -> Tensor:
+        """ids, ages: [..., RECENT]; returns [..., width]."""
+        x = self.pieces[0](ids[..., 0]) + self.ages[0](ages[..., 0])
+        for i in range(1, RECENT):
+            x = x + self.pieces[i](ids[..., i]) + self.ages[i](ages[..., i])
+        return x
+
+
 class Duplex(nn.Module):
     """Encoder, backbone and heads; the codec's decoder and sampling stand in `FrameStep`."""
 
@@ -78,11 +151,10 @@ class Duplex(nn.Module):
         self.encoder = Encoder(config.encoder, config.characters)
         self.hear = nn.Linear(POSITIONS * config.encoder.width, width)
         self.text = nn.Embedding(config.text_vocabulary, width)
-        self.recent = nn.ModuleList(
-            nn.Embedding(config.text_vocabulary, width) for _ in range(RECENT)
-        )
-        self.ages = nn.ModuleList(nn.Embedding(OLDEST + 1, width) for _ in range(RECENT))
+        self.recent = Recent(config.text_vocabulary, width)
+        self.heard = Recent(config.text_vocabulary, width)
         self.call = nn.Embedding(config.call_vocabulary, width)
+        self.standing = nn.Linear(config.call_vocabulary, width, bias=False)
         self.codes = nn.ModuleList(
             nn.Embedding(config.codebook_size + 1, width) for _ in range(config.codebooks)
         )
@@ -109,54 +181,63 @@ class Duplex(nn.Module):
             "text": torch.zeros(batch, dtype=long),
             "call": torch.zeros(batch, dtype=long),
             "codes": torch.zeros(batch, self.config.codebooks, dtype=long),
-            "recent": torch.zeros(batch, RECENT, dtype=long),
-            # Stored as OLDEST - age, so that zero is the initial state.
-            "freshness": torch.zeros(batch, RECENT, dtype=long),
+            "standing": torch.zeros(batch, self.config.call_vocabulary),
+            **prefixed("recent", _no_pieces(batch)),
+            **prefixed("heard", _no_pieces(batch)),
         }
 
-    def embed(self, vectors: Tensor, own: Own, recent: Tensor, ages: Tensor) -> Tensor:
-        """One input vector a frame: [B, T, hidden_size].
-
-        vectors: the encoder's [B, 2 T, C]; recent, ages: [B, T, RECENT].
-        """
+    def _embed(self, vectors: Tensor, now: _Now) -> Tensor:
+        """One input vector a frame, [B, T, hidden_size], of the encoder's [B, 2 T, C]."""
         batch, positions, width = vectors.shape
         x = self.hear(vectors.reshape(batch, positions // POSITIONS, POSITIONS * width))
-        x = x + self.text(own.text) + self.call(own.call)
-        for i in range(RECENT):
-            x = x + self.recent[i](recent[..., i]) + self.ages[i](ages[..., i])
+        x = x + self.text(now.text) + self.call(now.call) + self.standing(now.standing)
+        x = x + self.recent(*now.recent) + self.heard(*now.heard)
         for book, table in enumerate(self.codes):
-            x = x + table(own.codes[..., book])
+            x = x + table(now.codes[..., book])
         return x
 
     def forward(self, mel: Tensor, own: Own) -> tuple[Tensor, Tensor]:
         """A whole recording: mel [B, 8 T, mels] to trunk states [B, T, C], encoder [B, 2 T, C]."""
         vectors, _ = self.encoder(mel)
-        recent, ages = recent_pieces(own.text)
-        z, _ = self.backbone(self.embed(vectors, own, recent, ages))
+        now = _Now(
+            own.text,
+            own.call,
+            own.codes,
+            standing_call(own.call, self.config.call_vocabulary),
+            recent_pieces(own.text),
+            recent_pieces(own.heard),
+        )
+        z, _ = self.backbone(self._embed(vectors, now))
         return z, vectors
 
     def step(self, mel: Tensor, state: State) -> tuple[Tensor, State]:
         """One frame: mel [B, 8, mels] to the trunk's state [B, C]; `remember` completes it."""
         vectors, encoder = self.encoder(mel, scope(state, "encoder"))
-        own = Own(state["text"][:, None], state["call"][:, None], state["codes"][:, None])
-        ages = OLDEST - state["freshness"]
-        x = self.embed(vectors, own, state["recent"][:, None], ages[:, None])
-        z, backbone = self.backbone(x, scope(state, "backbone"))
+        now = _Now(
+            state["text"][:, None],
+            state["call"][:, None],
+            state["codes"][:, None],
+            state["standing"][:, None],
+            _recalled(scope(state, "recent")),
+            _recalled(scope(state, "heard")),
+        )
+        z, backbone = self.backbone(self._embed(vectors, now), scope(state, "backbone"))
         return z[:, 0], {**prefixed("encoder", encoder), **prefixed("backbone", backbone)}
 
-    def remember(self, state: State, text: Tensor, call: Tensor, codes: Tensor) -> State:
-        """What the agent just did becomes the past of the next step: [B], [B], [B, Q]."""
-        spoke = (text != PAD)[:, None]
-        older = (state["freshness"] - 1).clamp(min=0)
-        newest = torch.full_like(text[:, None], OLDEST)
+    def remember(
+        self, state: State, text: Tensor, heard: Tensor, call: Tensor, codes: Tensor
+    ) -> State:
+        """What was just done becomes the past of the next step: [B], [B], [B], [B, Q]."""
+        begins = state["standing"][:, END : END + 1] > 0
+        token = F.one_hot(call, self.config.call_vocabulary).to(torch.float32)
+        stands = torch.maximum(state["standing"].masked_fill(begins, 0.0), token)
         return {
             "text": text,
             "call": call,
             "codes": codes + 1,
-            "recent": torch.where(
-                spoke, torch.cat([text[:, None], state["recent"][:, :-1]], 1), state["recent"]
-            ),
-            "freshness": torch.where(spoke, torch.cat([newest, older[:, :-1]], 1), older),
+            "standing": torch.where((call != PAD)[:, None], stands, state["standing"]),
+            **prefixed("recent", _pushed(scope(state, "recent"), text)),
+            **prefixed("heard", _pushed(scope(state, "heard"), heard)),
         }
 
     def heads(self, z: Tensor) -> Heads:

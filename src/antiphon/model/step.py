@@ -89,7 +89,7 @@ class FrameStep(nn.Module):
         z, network = self.duplex.step(mel, own)
         heads = self.duplex.heads(z)
         text_noise, code_noise = inputs.temperature[0], inputs.temperature[1]
-        quiet = own["recent"][:, 0] <= END  # the agent's turn is over, or none has begun
+        quiet = own["recent.pieces"][:, 0] <= END  # the agent's turn is over, or none has begun
         call = self._open(heads.call, quiet, self.eagerness)
         call = call.masked_fill(~inputs.call_mask, float("-inf")).argmax(-1)
         # A call opens with the reply that tells of it: what is done is never left unsaid.
@@ -102,17 +102,20 @@ class FrameStep(nn.Module):
             return (logits + code_noise * inputs.noise_codes[:, book]).argmax(-1)
 
         codes = self.duplex.depth.sample(z, text, pick)
+        heard = heads.caller_text.argmax(-1)
         audio, decoder = self.decoder.step(codes, inputs.noise_audio, scope(state, "decoder"))
         new: State = {
             "line": line,
-            **prefixed("duplex", {**network, **self.duplex.remember(own, text, call, codes)}),
+            **prefixed(
+                "duplex", {**network, **self.duplex.remember(own, text, heard, call, codes)}
+            ),
             **prefixed("decoder", decoder),
         }
         outputs = Outputs(
             agent=audio,
             agent_text=text,
             text_ready=1 - heads.text.softmax(-1)[:, PAD],
-            caller_text=heads.caller_text.argmax(-1),
+            caller_text=heard,
             call=call,
             codes=codes,
             vad=heads.voice.sigmoid(),

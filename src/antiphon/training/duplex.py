@@ -25,7 +25,7 @@ from antiphon.training.lines import LineMel, strength
 from antiphon.training.loop import Metrics
 from antiphon.training.prepare import Flat, Item
 from antiphon.training.rollout import Rollout
-from antiphon.training.streams import SECONDS, SPEAKING, Streams, Timing, align, spell
+from antiphon.training.streams import LISTENING, SECONDS, Streams, Timing, align, spell
 
 
 class LossConfig(BaseModel):
@@ -45,6 +45,8 @@ class LossConfig(BaseModel):
     light: float = 0.1
     silence: float = 0.12  # share of the agent's silent frames whose codes are trained on
     corrupt: float = 0.1  # share of frames whose own codes come in wrong, as after a bad sample
+    deaf: float = 0.2  # share of conversations in which nothing written of the caller comes back
+    misheard: float = 0.1  # share of the other pieces written of the caller that come back wrong
 
 
 class DuplexBatch(NamedTuple):
@@ -273,6 +275,7 @@ def collate(
     energy = np.zeros((rows, longest), dtype=np.float32)
     pitch = np.zeros((rows, longest), dtype=np.float32)
     samples: list[np.ndarray] = []
+    agent: list[np.ndarray] = []
     spelled: list[list[int]] = []
     for row, crop in enumerate(crops):
         at = crop.example.item.offset + crop.start
@@ -285,25 +288,28 @@ def collate(
         energy[row, : crop.frames] = np.log10(power + 1e-4) + 2
         pitch[row, : crop.frames] = flat.pitch(at, crop.frames)
         samples.append(x)
+        agent.append(flat.agent(at, crop.frames))
         spelled.append(spell(_said(crop)))
     wrong = rng.random((rows, longest)) < losses.corrupt
     wrong &= heard[..., 0] > 0
     noise = rng.integers(1, sizes.codebook_size + 1, size=heard.shape)
     heard = np.where(wrong[..., None], noise, heard)
-    mel = line(samples, longest * FRAME, level, rng)
+    mel = line(samples, longest * FRAME, level, rng, agent)
+    caller_text = stack("caller_text")
     text, call = stack("text"), stack("call")
     turn = stack("turn")
-    speak = (turn == SPEAKING) | (torch.from_numpy(rng.random((rows, longest))) < losses.silence)
+    speak = (turn != LISTENING) | (torch.from_numpy(rng.random((rows, longest))) < losses.silence)
     before = torch.zeros(rows, 1, dtype=torch.int64)
     return DuplexBatch(
         mel=mel,
         own=Own(
             torch.cat([before, text[:, :-1]], 1),
+            torch.cat([before, _misheard(caller_text, sizes, losses, rng)[:, :-1]], 1),
             torch.cat([before, call[:, :-1]], 1),
             torch.from_numpy(heard),
         ),
         text=text,
-        caller_text=stack("caller_text"),
+        caller_text=caller_text,
         call=call,
         codes=torch.from_numpy(next_codes),
         voice=stack("voice"),
@@ -318,6 +324,19 @@ def collate(
         positions=torch.tensor([2 * crop.frames for crop in crops]),
         seconds=rows * longest * SECONDS,
     )
+
+
+def _misheard(
+    caller_text: Tensor, sizes: ModelConfig, losses: LossConfig, rng: np.random.Generator
+) -> Tensor:
+    """What comes back of the caller's text [B, T]: it can be wrong, so the sound must count."""
+    wrong = torch.from_numpy(rng.random(caller_text.shape) < losses.misheard)
+    other = torch.from_numpy(rng.integers(0, sizes.text_vocabulary, size=caller_text.shape))
+    dropped = torch.from_numpy(rng.random(caller_text.shape) < 0.5)
+    instead = torch.where(dropped, PAD, other)
+    heard = torch.where(wrong & (caller_text != PAD), instead, caller_text)
+    deaf = torch.from_numpy(rng.random(len(caller_text)) < losses.deaf)
+    return torch.where(deaf[:, None], PAD, heard)
 
 
 def _said(crop: Crop) -> str:

@@ -198,8 +198,8 @@ class HearingTask:
         for start in range(0, len(self.valid), 24):
             chosen = self.valid[start : start + 24]
             batch = self._collate(chosen, self.valid_flat, 0.4, 0.0, rng)
-            vectors, _ = self.encoder(batch.mel)
-            log_probabilities = self.encoder.characters(vectors)
+            vectors, _ = self.encoder(batch.mel.to(self.encoder.mean.device))
+            log_probabilities = self.encoder.characters(vectors).cpu()
             losses.append(float(ctc(log_probabilities, batch)))
             for row, utterance in enumerate(chosen):
                 heard = greedy(log_probabilities[row, : int(batch.lengths[row])])

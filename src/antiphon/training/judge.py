@@ -1,8 +1,9 @@
-"""The judge: a recogniser of the agent's voice, trained apart from the agent to read it back.
+"""The judges: recognisers of the agent's voice and of callers, trained apart from any agent.
 
-It knows no grammar: CTC over characters, taken greedily. A part of what it learns from are words
-in random order, so that it cannot finish a familiar sentence which the voice only mumbled. Its
-corpus has its own seed and only that voice, and it is measured on sentences it never heard.
+They know no grammar: CTC over characters, taken greedily. A part of what they learn from are words
+in random order, so that they cannot finish a familiar sentence which a voice only mumbled. A
+judge's corpus has its own seed and its own voices (the agent's alone, or the callers that no agent
+is trained on), and it is measured on sentences it never heard.
 """
 
 # safetensors leaves some types open.
@@ -11,6 +12,7 @@ corpus has its own seed and only that voice, and it is measured on sentences it 
 from __future__ import annotations
 
 import hashlib
+import itertools
 import os
 import random
 import zlib
@@ -23,7 +25,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 from lightning.fabric import Fabric
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 from rich.progress import Progress
 from safetensors.torch import load_file, save_file
 from torch import Tensor
@@ -31,7 +33,8 @@ from torch import Tensor
 from antiphon.audio import FRAME, SAMPLE_RATE
 from antiphon.audio.augment import loudest_block
 from antiphon.audio.mel import torch_log_mel
-from antiphon.corpus.dialogue import Turn, agent_sentences
+from antiphon.corpus.conversation import Speaker
+from antiphon.corpus.dialogue import Turn, agent_sentences, caller_sentences
 from antiphon.corpus.disk import Corpus, Entry, write_conversation, write_index, written
 from antiphon.corpus.edits import distance
 from antiphon.corpus.mix import Spoken, mix
@@ -41,7 +44,9 @@ from antiphon.corpus.voices import Voices
 from antiphon.errors import BundleError, CorpusError, RecipeError
 from antiphon.model.config import EncoderConfig
 from antiphon.model.encoder import Encoder
-from antiphon.training.hearing import HearingTask, greedy
+from antiphon.training.hearing import HearingTask, Line, greedy
+from antiphon.training.judge_card import AFTER, BEFORE, CARD, WEIGHTS, Hears, JudgeCard, read_card
+from antiphon.training.lines import LineMel
 from antiphon.training.loop import LoopConfig, fit
 from antiphon.training.prepare import Flat, prepare
 from antiphon.training.recipe import checked
@@ -49,12 +54,12 @@ from antiphon.training.streams import CHARACTERS
 
 Floats = npt.NDArray[np.float32]
 Kind = Literal["sentence", "scrambled"]
+_SIDE: dict[Hears, Speaker] = {"agent": "agent", "callers": "caller"}
 
-_CONFIG, _WEIGHTS = "judge.json", "judge.safetensors"
 _BUCKETS = 8  # a sentence's words decide whether it is held out: one in eight
 _DRAWS = 40  # sentences drawn for each that is wanted, before the scenario is taken to have no more
-_SPREAD = 0.08  # speed changes by up to this much, in logarithm
-_BEFORE, _AFTER = 0.2, 0.6  # s of silence around what is transcribed, as in training
+# Speed changes by up to this much, in logarithm.
+_SPREAD: dict[Hears, float] = {"agent": 0.08, "callers": 0.17}
 
 
 class JudgePart(LoopConfig):
@@ -69,6 +74,7 @@ class JudgeRecipe(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     name: str = "judge"
+    hears: Hears = "agent"
     scenario: Path
     sentences: int = Field(gt=0)
     held_out: int = Field(default=120, gt=0)
@@ -85,27 +91,6 @@ class JudgeRecipe(BaseModel):
         return recipe.model_copy(update={"scenario": path.parent / recipe.scenario})
 
 
-class JudgeCard(BaseModel):
-    """What a judge is and how well it reads the voice it was made for; kept beside its weights."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    format: Literal[1] = 1
-    encoder: EncoderConfig
-    characters: str
-    voice: str
-    scenario: str
-    seed: int
-    minutes: float = Field(description="of speech that it was trained on")
-    held_out: int = Field(default=0, description="sentences that the rates below were measured on")
-    cer: float | None = Field(
-        default=None, description="character error rate of held-out sentences"
-    )
-    cer_scrambled: float | None = Field(
-        default=None, description="of held-out words in random order"
-    )
-
-
 class Judge:
     """A trained judge, ready to read."""
 
@@ -115,8 +100,8 @@ class Judge:
     @torch.no_grad()
     def transcribe(self, samples: Floats) -> str:
         """What the voice says: lower-case words; "" for silence. samples: float32 [N], 16 kHz."""
-        padded = np.zeros(-(-(len(samples) + _samples(_BEFORE + _AFTER)) // FRAME) * FRAME)
-        padded[_samples(_BEFORE) : _samples(_BEFORE) + len(samples)] = samples
+        padded = np.zeros(-(-(len(samples) + _samples(BEFORE + AFTER)) // FRAME) * FRAME)
+        padded[_samples(BEFORE) : _samples(BEFORE) + len(samples)] = samples
         mel = torch_log_mel(torch.from_numpy(padded.astype(np.float32))[None])
         vectors, _ = self.encoder(mel)
         return greedy(self.encoder.characters(vectors)[0])
@@ -124,7 +109,7 @@ class Judge:
     def save(self, folder: Path) -> None:
         """Write `judge.safetensors` and `judge.json`, each in one move, the card last."""
         folder.mkdir(parents=True, exist_ok=True)
-        weights, card = folder / _WEIGHTS, folder / _CONFIG
+        weights, card = folder / WEIGHTS, folder / CARD
         tensors = {name: value.contiguous() for name, value in self.encoder.state_dict().items()}
         save_file(tensors, f"{weights}.part")
         Path(f"{card}.part").write_text(self.card.model_dump_json(indent=2), encoding="utf-8")
@@ -134,25 +119,15 @@ class Judge:
     @classmethod
     def load(cls, folder: Path) -> Judge:
         """Read what `save` wrote; raises `BundleError` when it is missing or does not fit."""
-        path = folder / _CONFIG
-        try:
-            card = JudgeCard.model_validate_json(path.read_text(encoding="utf-8"))
-        except OSError as error:
-            raise BundleError(
-                f"{path}: no judge here ({error.strerror}); make one: "
-                "antiphon train recipes/judge.yaml"
-            ) from error
-        except (ValidationError, UnicodeDecodeError) as error:
-            reason = str(error).splitlines()[0]
-            raise BundleError(f"{path}: not a judge's card: {reason}") from error
+        card, path = read_card(folder), folder / WEIGHTS
         if card.characters != CHARACTERS:
-            raise BundleError(f"{path}: this judge writes other characters; train it again")
+            raise BundleError(f"{folder}: this judge writes other characters; train it again")
         encoder = Encoder(card.encoder, len(CHARACTERS) + 1)
         try:
-            encoder.load_state_dict(load_file(folder / _WEIGHTS))
+            encoder.load_state_dict(load_file(path))
         except Exception as error:  # safetensors and torch raise several kinds
             reason = str(error).splitlines()[0]
-            raise BundleError(f"{folder / _WEIGHTS}: not this judge's weights: {reason}") from error
+            raise BundleError(f"{path}: not this judge's weights: {reason}") from error
         return cls(card, encoder)
 
 
@@ -197,14 +172,20 @@ def is_held_out(text: str) -> bool:
 
 
 def sentences(
-    scenario: Scenario, count: int, *, held_out: bool, scrambled: float, seed: int
+    scenario: Scenario,
+    count: int,
+    *,
+    held_out: bool,
+    scrambled: float,
+    seed: int,
+    hears: Hears = "agent",
 ) -> list[Sentence]:
-    """Up to `count` different sentences of the agent, and words in random order among them.
+    """Up to `count` different sentences of one side, and words in random order among them.
 
     No sentence is both held out and not. Raises CorpusError when the scenario has none.
     """
     rng = random.Random(f"{seed} judge {held_out}")
-    drawn = agent_sentences(scenario, rng)
+    drawn = agent_sentences(scenario, rng) if hears == "agent" else caller_sentences(scenario, rng)
     found: dict[str, None] = {}
     wanted = max(1, round(count * (1 - scrambled)))
     for _ in range(wanted * _DRAWS):
@@ -214,7 +195,7 @@ def sentences(
         if len(found) == wanted:
             break
     if not found:
-        raise CorpusError("the scenario's agent says too little to train and measure a judge on it")
+        raise CorpusError(f"the scenario's {hears} say too little to train and measure a judge")
     words = sorted({word for text in found for word in normalise(text).split()})
     lengths = [len(normalise(text).split()) for text in found]
     mixed = round(len(found) * scrambled / (1 - scrambled))
@@ -232,17 +213,22 @@ def sentences(
 
 
 def speak(
-    lines: Sequence[Sentence], folder: Path, progress: Callable[[int, int], None] | None = None
+    lines: Sequence[Sentence],
+    folder: Path,
+    progress: Callable[[int, int], None] | None = None,
+    hears: Hears = "agent",
 ) -> None:
-    """A corpus of one turn of the agent a line, or what is missing of it."""
+    """A corpus of one turn a line, or what is missing of it: the agent's, or unseen callers'."""
     entries: list[Entry] = []
     with Voices() as voices:
         for index, line in enumerate(lines):
             entry = written(folder, index)
             if entry is None:
-                turn = Turn(speaker="agent", text=line.text, intent=line.kind, gap=0.1)
-                speech = voices.agent.speak(line.text, random.Random(index))
-                conversation = mix([Spoken(turn, speech, {"voice": voices.agent.name})], 0.1)
+                turn = Turn(speaker=_SIDE[hears], text=line.text, intent=line.kind, gap=0.1)
+                rng = random.Random(index)
+                voice = voices.agent if hears == "agent" else voices.caller("test", rng)
+                speech = voice.speak(line.text, rng)
+                conversation = mix([Spoken(turn, speech, {"voice": voice.name})], 0.1)
                 entry = write_conversation(folder, index, conversation)
             entries.append(entry)
             if progress:
@@ -261,7 +247,7 @@ def train_judge(path: Path, work: Path, tell: Callable[[str], None]) -> Path:
     recipe = JudgeRecipe.load(path)
     folder = work / recipe.name
     made = folder / "judge"
-    if (made / _CONFIG).exists():
+    if (made / CARD).exists():
         tell(_sentence(Judge.load(made).card))
         return made
     _agree(recipe, folder)
@@ -278,9 +264,9 @@ def train_judge(path: Path, work: Path, tell: Callable[[str], None]) -> Path:
         real_share=0.0,
         batch_seconds=recipe.judge.batch_seconds,
         seed=recipe.seed,
-        line=LightLine(),
-        speaker="agent",
-        spread=_SPREAD,
+        line=_line(recipe, train),
+        speaker=_SIDE[recipe.hears],
+        spread=_SPREAD[recipe.hears],
     )
     _normalise_mel(encoder, task)
     fabric = Fabric(accelerator="cpu", devices=1, precision=recipe.precision)  # pyright: ignore[reportArgumentType]
@@ -289,9 +275,10 @@ def train_judge(path: Path, work: Path, tell: Callable[[str], None]) -> Path:
     saved: dict[str, dict[str, Tensor]] = torch.load(trained, weights_only=True)
     task.network.load_state_dict(saved["network"])
     card = JudgeCard(
+        hears=recipe.hears,
         encoder=recipe.encoder,
         characters=CHARACTERS,
-        voice=_voice(train),
+        voice=_voice(train, _SIDE[recipe.hears]),
         scenario=scenario.name,
         seed=recipe.seed,
         minutes=round(sum(s.seconds for s in task.synthetic) / 60, 1),
@@ -304,28 +291,33 @@ def train_judge(path: Path, work: Path, tell: Callable[[str], None]) -> Path:
 
 def measured(judge: Judge, held_out: Flat) -> Judge:
     """The judge with its error rates on held-out speech written in its card."""
-    errors = {"sentence": [0, 0], "scrambled": [0, 0]}
+    errors = {"sentence": [0, 0], "scrambled": [0, 0], "words": [0, 0]}
     count = 0
-    for samples, text, kind in turns(held_out):
+    for samples, text, kind in turns(held_out, _SIDE[judge.card.hears]):
         heard = judge.transcribe(samples)
         errors[kind][0] += distance(heard, text)
         errors[kind][1] += len(text)
+        if kind == "sentence":
+            errors["words"][0] += distance(heard.split(), text.split())
+            errors["words"][1] += len(text.split())
         count += 1
     rates = {kind: e / n if n else None for kind, (e, n) in errors.items()}
     figures = {
         "held_out": count,
         "cer": rates["sentence"],
         "cer_scrambled": rates["scrambled"],
+        "wer": rates["words"],
     }
     return Judge(judge.card.model_copy(update=figures), judge.encoder)
 
 
-def turns(flat: Flat) -> Iterator[tuple[Floats, str, str]]:
-    """(samples, words, kind) of every turn of the agent in a judge's prepared corpus."""
+def turns(flat: Flat, speaker: Speaker = "agent") -> Iterator[tuple[Floats, str, str]]:
+    """(samples, words, kind) of every turn of one side in a judge's prepared corpus."""
+    side = flat.agent if speaker == "agent" else flat.caller
     for item in flat.items:
-        for turn in item.turns("agent"):
+        for turn in item.turns(speaker):
             first = _samples(turn.start)
-            sound = flat.agent(item.offset, item.frames)[first : _samples(turn.end)]
+            sound = side(item.offset, item.frames)[first : _samples(turn.end)]
             yield sound, normalise(str(turn.data["text"])), str(turn.data["intent"])
 
 
@@ -337,11 +329,17 @@ def _speech(recipe: JudgeRecipe, scenario: Scenario, folder: Path, split: str) -
         held_out=held_out,
         scrambled=recipe.scrambled,
         seed=recipe.seed,
+        hears=recipe.hears,
     )
     corpus = folder / "corpus" / split
     with Progress() as bar:
         task = bar.add_task(f"speak {split}", total=len(lines))
-        speak(lines, corpus, lambda done, total: bar.update(task, completed=done, total=total))
+        speak(
+            lines,
+            corpus,
+            lambda done, total: bar.update(task, completed=done, total=total),
+            recipe.hears,
+        )
     prepare(Corpus.open(corpus), folder / "flat" / split)
 
 
@@ -351,8 +349,16 @@ def _normalise_mel(encoder: Encoder, task: HearingTask) -> None:
     encoder.scale.copy_(mel.std(0).clamp(min=1.0))
 
 
-def _voice(flat: Flat) -> str:
-    return next(str(t.data["voice"]) for item in flat.items for t in item.turns("agent"))
+def _line(recipe: JudgeRecipe, flat: Flat) -> Line:
+    """What its voices go through: hardly anything, or all that callers' do."""
+    if recipe.hears == "agent":
+        return LightLine()
+    return LineMel([samples for samples, _, _ in itertools.islice(turns(flat, "caller"), 200)])
+
+
+def _voice(flat: Flat, speaker: Speaker) -> str:
+    found = {str(t.data["voice"]).split("+")[0] for i in flat.items for t in i.turns(speaker)}
+    return ", ".join(sorted(found))
 
 
 def _sentence(card: JudgeCard) -> str:

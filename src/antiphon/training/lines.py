@@ -13,10 +13,13 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from antiphon.audio.augment import CallerLine, spec_augment
+from antiphon.audio.augment import CallerLine, add_echo, spec_augment
 from antiphon.audio.mel import filterbanks, torch_log_mel, warp_grid
 
 Floats = npt.NDArray[np.float32]
+
+_ECHO = 0.35  # share of the calls in which the agent hears itself
+_ECHO_LOSS = (4.0, 36.0)  # dB under its own level
 
 
 def strength(progress: float) -> float:
@@ -38,12 +41,19 @@ class LineMel:
         length: int,
         level: float,
         rng: np.random.Generator,
+        agent: Sequence[Floats] | None = None,
         spectral_masks: bool = True,
     ) -> Tensor:
-        """samples: B arrays [<= length]; returns log-mel [B, length / 160, 80]."""
+        """samples: B arrays [<= length]; returns log-mel [B, length / 160, 80].
+
+        agent: what the agent says meanwhile, B arrays of the same lengths; it comes back as an
+        echo in some of them.
+        """
         line = self.line.at(level)
         padded = np.zeros((len(samples), length), dtype=np.float32)
         for row, x in enumerate(samples):
+            if agent is not None and rng.random() < _ECHO * level:
+                x = add_echo(x, agent[row], rng, loss_db=_ECHO_LOSS)
             padded[row, : len(x)] = x
             padded[row] = line(padded[row], rng)
         middle = len(self.banks) // 2

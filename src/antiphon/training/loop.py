@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -18,6 +18,7 @@ from lightning.fabric import Fabric
 from pydantic import BaseModel, ConfigDict, Field
 from rich.console import Console
 from torch import Tensor, nn
+from torch.utils.data import DataLoader, Dataset
 from torch.utils.tensorboard.writer import SummaryWriter
 
 from antiphon.training.schedule import OptimiserConfig, optimisers, rate
@@ -36,6 +37,8 @@ class LoopConfig(BaseModel):
     log_every: int = 20
     save_every: int = 100
     validate_every: int = 500
+    workers: int = Field(default=0, ge=0)
+    """Processes that prepare batches ahead of a GPU; 0: the training process does, in turn."""
 
 
 class Task(Protocol):
@@ -76,14 +79,12 @@ def fit(fabric: Fabric, task: Task, config: LoopConfig, folder: Path) -> Path:
     step = _resume(last, plain, wrapped)
     logger = _Log(fabric, folder, config, step)
     network.train()
-    while step < config.steps:
+    for made in _batches(task, config, fabric.global_rank, step):
         factor = rate(step, config.steps, config.optimiser)
         for optimiser in wrapped:
             for group in optimiser.param_groups:
                 group["lr"] = group["initial"] * factor
-        batch: Any = fabric.to_device(  # pyright: ignore[reportUnknownVariableType]
-            task.batch(step, fabric.global_rank, step / config.steps)
-        )
+        batch: Any = fabric.to_device(made)  # pyright: ignore[reportUnknownVariableType]
         loss, metrics = task.loss(network, batch)
         for optimiser in wrapped:
             optimiser.zero_grad(set_to_none=True)
@@ -112,6 +113,38 @@ def fit(fabric: Fabric, task: Task, config: LoopConfig, folder: Path) -> Path:
         logger.close()
     fabric.barrier()
     return final
+
+
+class _Steps(Dataset[Any]):
+    """The batches of one rank, by step."""
+
+    def __init__(self, task: Task, config: LoopConfig, rank: int) -> None:
+        self.task, self.config, self.rank = task, config, rank
+
+    def __getitem__(self, step: int) -> Any:
+        return self.task.batch(step, self.rank, step / self.config.steps)
+
+
+def _batches(task: Task, config: LoopConfig, rank: int, start: int) -> Iterator[Any]:
+    """The batches from step `start` on, in order, whoever makes them."""
+    steps = _Steps(task, config, rank)
+    if config.workers == 0:
+        return map(steps.__getitem__, range(start, config.steps))
+    # Forked: the corpus is memory-mapped and the examples are many; nobody copies them.
+    loader: DataLoader[Any] = DataLoader(
+        steps,
+        batch_size=None,
+        sampler=range(start, config.steps),
+        num_workers=config.workers,
+        prefetch_factor=4,
+        multiprocessing_context="fork",
+        collate_fn=_as_it_is,
+    )
+    return iter(loader)
+
+
+def _as_it_is(batch: Any) -> Any:
+    return batch
 
 
 def _resume(last: Path, network: nn.Module, wrapped: list[Any]) -> int:

@@ -23,7 +23,17 @@ TARGETS = (
     "feed_in",
     "feed_out",
 )
-WHOLE = ("text", "recent", "call", "text_head", "caller_text_head", "call_head", "hear")
+WHOLE = (
+    "text",
+    "recent",
+    "heard",
+    "call",
+    "standing",
+    "text_head",
+    "caller_text_head",
+    "call_head",
+    "hear",
+)
 
 
 def adapt(duplex: Duplex, rank: int, alpha: int) -> Duplex:

@@ -68,14 +68,15 @@ def hold(
 ) -> list[Held]:
     """Stream every case in a slot of its own, then `after` frames of silence."""
     config, batch = duplex.config, len(cases)
-    step = FrameStep(duplex, _Mute(), eagerness).eval()
+    device = next(duplex.parameters()).device
+    step = FrameStep(duplex, _Mute(), eagerness).eval().to(device)
     frames = [-(-len(case.samples) // FRAME) for case in cases]
     total = max(frames) + after
     line = np.zeros((batch, total * FRAME), dtype=np.float32)
     for row, case in enumerate(cases):
         line[row, : len(case.samples)] = case.samples
     decoders = [calls.decoder() for _ in cases]
-    state = step.initial_state(batch)
+    state = {name: value.to(device) for name, value in step.initial_state(batch).items()}
     made: list[list[Call]] = [[] for _ in cases]
     said: list[list[int]] = [[] for _ in cases]
     heard: list[list[int]] = [[] for _ in cases]
@@ -97,13 +98,16 @@ def hold(
             call_mask=torch.from_numpy(np.stack([d.mask() for d in decoders])),
             force_text=torch.full((batch,), -1),
         )
-        outputs, state = step(inputs, state)
+        outputs, state = step(Inputs(*(value.to(device) for value in inputs)), state)
+        calls_now, said_now, heard_now = (
+            ids.tolist() for ids in (outputs.call, outputs.agent_text, outputs.caller_text)
+        )
         for row in range(batch):
-            call = decoders[row].push(int(outputs.call[row]))
+            call = decoders[row].push(calls_now[row])
             if call is not None:
                 made[row].append(call)
-            said[row].append(int(outputs.agent_text[row]))
-            heard[row].append(int(outputs.caller_text[row]))
+            said[row].append(said_now[row])
+            heard[row].append(heard_now[row])
             if said[row][-1] and first[row] < 0:
                 first[row] = t
     return [

@@ -16,7 +16,8 @@ from antiphon.model.config import ModelConfig
 from antiphon.model.duplex import Duplex
 
 GRAPH, TOKENIZER = "step.onnx", "tokenizer.model"  # names inside a bundle's folder
-_BY_CALL = ("call.weight", "call_head.weight", "call_head.bias")  # a row a call token
+# Where a call token has a row, or a column, of its own.
+_BY_CALL = {"call.weight": 0, "standing.weight": 1, "call_head.weight": 0, "call_head.bias": 0}
 
 
 def sizes_of(bundle: Path) -> ModelConfig:
@@ -48,6 +49,9 @@ def start_from(duplex: Duplex, bundle: Path, calls: CallVocabulary) -> None:
     """Load a bundle's network into `duplex`; a new scenario's call tokens start fresh.
 
     Call tokens that both scenarios name alike keep what they have learnt.
+
+    Raises:
+        BundleError: the bundle's network has other parts than this antiphon's.
     """
     weights = {
         name.removeprefix("step.duplex."): value
@@ -56,11 +60,17 @@ def start_from(duplex: Duplex, bundle: Path, calls: CallVocabulary) -> None:
     }
     before = load_scenario(bundle / "scenario.yaml").call_vocabulary.labels
     own = duplex.state_dict()
+    differing = sorted(set(own) ^ set(weights))
+    if differing:
+        raise BundleError(
+            f"{bundle}: its network was made by another version of antiphon ({differing[0]} is "
+            "in one and not in the other); train from the recipe instead of from this bundle"
+        )
     pairs = [(i, before.index(label)) for i, label in enumerate(calls.labels) if label in before]
     with torch.no_grad():
-        for name in _BY_CALL:
-            rows = own[name].clone()
+        for name, dimension in _BY_CALL.items():
+            fresh = own[name].clone()
             for new, old in pairs:
-                rows[new] = weights[name][old]
-            weights[name] = rows
+                fresh.select(dimension, new).copy_(weights[name].select(dimension, old))
+            weights[name] = fresh
     duplex.load_state_dict(weights)

@@ -22,7 +22,7 @@ from antiphon.corpus.tokenizer import Tokenizer
 
 Ints = npt.NDArray[np.int64]
 SECONDS = FRAME / SAMPLE_RATE  # 0.08
-LISTENING, SPEAKING = 0, 1
+LISTENING, SPEAKING, YIELDING, BACKCHANNELLING = 0, 1, 2, 3
 TONE_IDS = {"neutral": 0, "annoyed": 1, "rushed": 1, "hesitant": 2, "sad": 2, "cheerful": 3}
 
 
@@ -71,6 +71,19 @@ def _put(stream: Ints, ids: Sequence[int], at: int) -> int:
     return at
 
 
+def _meant(words: Sequence[Word], turn: Event, timing: Timing) -> list[Word]:
+    """The words of an agent's turn, and those that it had begun to mean when it was broken off."""
+    cut = _frame(turn.end)
+    return [
+        *words,
+        *(
+            Word(text=text, start=start, end=end, speaker="agent")
+            for text, start, end in turn.data.get("unsaid", ())
+            if _frame(start) - 1 - timing.lead < cut
+        ),
+    ]
+
+
 def _agent_text(
     stream: Ints, words: Sequence[Word], turn: Event, tokenizer: Tokenizer, timing: Timing
 ) -> None:
@@ -79,7 +92,8 @@ def _agent_text(
     for word in words:
         wanted = _frame(word.start) - 1 - timing.lead
         at = _put(stream, tokenizer.pieces(word.text), max(at, wanted, opens, 0))
-    over = _frame(turn.end) - timing.lead
+    # A turn that is broken off ends when it does: nobody knows that three frames before.
+    over = _frame(turn.end) - (0 if turn.data.get("unsaid") else timing.lead)
     _put(stream, (1,), max(at, over))
 
 
@@ -96,7 +110,8 @@ def align(
     text, caller_text, call = zeros.copy(), zeros.copy(), zeros.copy()
     voice, turn_state, tone = zeros.copy(), zeros.copy(), zeros.copy() - 1
     turns = [event for event in events if event.kind == "turn"]
-    for turn in turns:
+    asides = [event for event in events if event.kind in ("backchannel", "side_talk")]
+    for turn in [*turns, *asides]:
         inside = [
             w
             for w in words
@@ -104,9 +119,12 @@ def align(
         ]
         first, last = _frame(turn.start), _frame(turn.end)
         if turn.speaker == "agent":
-            _agent_text(text, inside, turn, tokenizer, timing)
-            turn_state[max(first - 1, 0) : last] = SPEAKING
-        else:
+            _agent_text(text, _meant(inside, turn, timing), turn, tokenizer, timing)
+            state = BACKCHANNELLING if turn.kind == "backchannel" else SPEAKING
+            turn_state[max(first - 1, 0) : last] = state
+            if "broken_at" in turn.data:
+                turn_state[_frame(turn.data["broken_at"]) : last] = YIELDING
+        elif turn.kind == "turn":
             tone[first : last + 1] = TONE_IDS.get(str(turn.data.get("tone", "neutral")), 0)
     for word in words:
         if word.speaker == "caller":

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from antiphon.corpus.voices.speech import align, finish, levelled, respelt, sayable
+from antiphon.corpus.voices.speech import Manner, align, finish, levelled, respelt, sayable
 from antiphon.errors import VoiceError
 
 
@@ -57,7 +57,7 @@ def test_the_vocal_tract_changes_pitch_and_time_together(tract: float) -> None:
     rate = 8000
     tone = np.zeros(rate)
     tone[2000:6000] = np.sin(2 * np.pi * 500 * np.arange(4000) / rate)
-    speech = finish(tone, rate, [("tone", 0.25, 0.75)], tract)
+    speech = finish(tone, rate, [("tone", 0.25, 0.75)], Manner(tract=tract))
     assert speech.end - speech.start == pytest.approx(0.5 / tract, abs=2e-3)
     inside = speech.samples[round(speech.start * 16_000) : round(speech.end * 16_000)]
     peak = np.abs(np.fft.rfft(inside)).argmax() * 16_000 / len(inside)
@@ -71,3 +71,22 @@ def test_level_is_one_for_loud_and_quiet_voices() -> None:
     assert loud.std() == pytest.approx(0.06, rel=0.05)
     with pytest.raises(VoiceError, match="silence"):
         levelled(np.zeros(16_000, np.float32))
+
+
+def test_a_manner_tilts_the_spectrum_and_sets_the_loudness() -> None:
+    rate = 16_000
+    noise = np.random.default_rng(0).normal(0, 0.1, rate).astype(np.float32)
+    words = [("noise", 0.25, 0.75)]
+    plain = finish(noise, rate, words)
+    bright = finish(noise, rate, words, Manner(tilt=3.0))
+    loud = finish(noise, rate, words, Manner(loud=4.0))
+
+    def treble(x: np.ndarray) -> float:
+        power = np.abs(np.fft.rfft(x)) ** 2
+        hertz = np.fft.rfftfreq(len(x), 1 / rate)
+        return float(10 * np.log10(power[hertz > 4_000].sum() / power[hertz < 500].sum()))
+
+    # From 500 Hz to between 4 and 8 kHz are three to four octaves.
+    assert 9 < treble(bright.samples) - treble(plain.samples) < 12
+    gain = 20 * np.log10(np.std(loud.samples) / np.std(plain.samples))
+    assert gain == pytest.approx(4.0, abs=0.2)

@@ -21,6 +21,7 @@ from antiphon.audio.augment.level import BLOCK, loudest_block
 from antiphon.audio.augment.noise import log_uniform
 from antiphon.audio.augment.packets import lose_packets
 from antiphon.audio.augment.room import room_bank
+from antiphon.audio.augment.sudden import sudden
 from antiphon.errors import AudioError
 
 Floats = npt.NDArray[np.float32]
@@ -65,6 +66,8 @@ class CallerLine:
         if rng.random() < 0.8 * power:
             for _ in range(1 if rng.random() < 0.7 else 2):
                 x = self._with_noise(x, rng)
+        if rng.random() < 0.3 * power:
+            x = self._with_sudden(x, rng)
         if rng.random() < 0.06 * power:
             x = line.overload(x, rng, power)
         if rng.random() < 0.13 * power:
@@ -93,6 +96,15 @@ class CallerLine:
         voice = loudest_block(x) if x.any() else _QUIET * log_uniform(0.1, 10.0, rng)
         gain = math.sqrt(voice / energy * 10.0 ** (-snr / 10.0))
         return (x + disturbance * np.float32(gain)).astype(np.float32)
+
+    def _with_sudden(self, x: Floats, rng: np.random.Generator) -> Floats:
+        """x [N] with some sounds as loud as the voice, or up to 14 dB softer."""
+        sounds = sudden(len(x), rng)
+        voice = loudest_block(x) if x.any() else _QUIET * log_uniform(0.1, 10.0, rng)
+        gain = math.sqrt(voice / max(loudest_block(sounds), 1e-9))
+        return (x + sounds * np.float32(gain * 10.0 ** (rng.uniform(-14.0, 2.0) / 20.0))).astype(
+            np.float32
+        )
 
     def _draw_noise(self, length: int, snr: float, rng: np.random.Generator) -> Floats:
         kinds = ["clatter", "coloured", "hum"]

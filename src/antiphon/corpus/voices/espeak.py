@@ -84,7 +84,7 @@ class EspeakVoice:
         samples = np.frombuffer(pcm, "<i2").astype(np.float32) / 32768
         tokens = _tokens(line, head["events"], 1000 * len(samples) / head["rate"])
         words = align(text, spelt, tokens, self.name)
-        return finish(samples, head["rate"], words, manner.tract)
+        return finish(samples, head["rate"], words, manner)
 
 
 def _ask(request: dict[str, Any]) -> tuple[dict[str, Any], bytes]:

@@ -231,7 +231,7 @@ class FestivalVoice:
         )
         natural = rng.random() < 0.3
         samples, rate, tokens = self.engine.say(self.person, line, settings, natural)
-        return finish(samples, rate, align(text, spelt, tokens, self.name), manner.tract)
+        return finish(samples, rate, align(text, spelt, tokens, self.name), manner)
 
 
 class AgentVoice:

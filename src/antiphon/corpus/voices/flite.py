@@ -101,7 +101,7 @@ class FliteVoice:
         if self.person == "kal16":
             features |= {_SHIFT: 1.0, _MEAN: 110 * manner.pitch, _DEVIATION: 15 * manner.swing}
         samples, rate, tokens = _synthesise(self.person, line, features, rng.getrandbits(31))
-        return finish(samples / 32768, rate, align(text, spelt, tokens, self.name), manner.tract)
+        return finish(samples / 32768, rate, align(text, spelt, tokens, self.name), manner)
 
 
 def _synthesise(

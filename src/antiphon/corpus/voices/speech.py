@@ -61,31 +61,37 @@ class Manner:
 
     stretch: duration. pitch, swing: mean of F0 and its movement. tract: frequencies of the
     finished sound are multiplied by it (a shorter vocal tract), its duration is kept.
+    tilt: dB an octave above 500 Hz: a tense voice is brighter, a tired one duller. loud: dB.
     """
 
     stretch: float = 1.0
     pitch: float = 1.0
     swing: float = 1.0
     tract: float = 1.0
+    tilt: float = 0.0
+    loud: float = 0.0
 
     def varied(self, rng: random.Random, tone: str = "neutral") -> Manner:
         """This manner in one utterance: nobody speaks twice alike, and tone shows in all of it."""
-        stretch, pitch, swing = _TONES.get(tone, (1.0, 1.0, 1.0))
+        mood = _TONES.get(tone, AS_MADE)
         return Manner(
-            stretch=self.stretch * stretch * rng.uniform(0.93, 1.07),
-            pitch=self.pitch * pitch * rng.uniform(0.97, 1.03),
-            swing=self.swing * swing * rng.uniform(0.9, 1.1),
+            stretch=self.stretch * mood.stretch * rng.uniform(0.93, 1.07),
+            pitch=self.pitch * mood.pitch * rng.uniform(0.97, 1.03),
+            swing=self.swing * mood.swing * rng.uniform(0.9, 1.1),
             tract=self.tract,
+            tilt=self.tilt + mood.tilt,
+            loud=self.loud + mood.loud,
         )
 
 
 AS_MADE = Manner()
 
-# tone -> factors of stretch, pitch, swing (Murray & Arnott 1993, table 1, signs and rough size)
+# What a tone does to a manner: tempo, pitch and loudness by the signs and the rough size of
+# Murray & Arnott 1993 (table 1: anger, sadness, happiness), tilt by their voice quality.
 _TONES = {
-    "annoyed": (0.86, 1.12, 1.6),
-    "hesitant": (1.18, 0.96, 0.7),
-    "cheerful": (0.95, 1.18, 1.5),
+    "annoyed": Manner(stretch=0.8, pitch=1.14, swing=1.6, tilt=2.5, loud=4.0),
+    "hesitant": Manner(stretch=1.28, pitch=0.92, swing=0.6, tilt=-2.5, loud=-4.0),
+    "cheerful": Manner(stretch=0.94, pitch=1.26, swing=1.8, tilt=0.8, loud=1.0),
 }
 
 
@@ -160,22 +166,35 @@ def align(
     return words
 
 
-def finish(samples: npt.ArrayLike, rate: int, words: Sequence[Timed], tract: float = 1.0) -> Speech:
-    """An engine's output at `rate` Hz as Speech: tract change, 16 kHz, one loudness, cut, faded.
+def finish(
+    samples: npt.ArrayLike, rate: int, words: Sequence[Timed], manner: Manner = AS_MADE
+) -> Speech:
+    """An engine's output at `rate` Hz as Speech: tract, tilt, 16 kHz, loudness, cut, faded.
 
-    The words' times are in the engine's own seconds; with `tract` the sound gets shorter by it.
+    The words' times are in the engine's own seconds; with `manner.tract` the sound gets shorter
+    by it. The engine has already done what the manner says of tempo and pitch.
     """
+    tract = manner.tract
     x = resample(np.asarray(samples, np.float32), round(rate * tract), SAMPLE_RATE)
     scale = rate / round(rate * tract)
     times = [
         (text, start * scale, min(end * scale, len(x) / SAMPLE_RATE)) for text, start, end in words
     ]
-    x = levelled(x)
+    x = levelled(tilted(x, manner.tilt)) * np.float32(10 ** (manner.loud / 20))
     first = max(0, round((times[0][1] - _BEFORE) * SAMPLE_RATE))
     last = min(len(x), round((times[-1][2] + _AFTER) * SAMPLE_RATE))
     shift = first / SAMPLE_RATE
     moved = tuple((text, start - shift, end - shift) for text, start, end in times)
     return Speech(faded(x[first:last]), moved, moved[0][1], moved[-1][2])
+
+
+def tilted(x: Floats, decibels: float) -> Floats:
+    """The samples with `decibels` an octave more (or less) above 500 Hz, float32 [N]."""
+    if decibels == 0.0 or not len(x):
+        return x
+    octaves = np.log2(np.maximum(np.fft.rfftfreq(len(x), 1 / SAMPLE_RATE), 500.0) / 500.0)
+    gain = 10.0 ** (decibels * octaves / 20)
+    return np.fft.irfft(np.fft.rfft(x) * gain, len(x)).astype(np.float32)
 
 
 def levelled(x: Floats) -> Floats:

@@ -29,7 +29,7 @@ _DRAWS = 400  # dialogues drawn for each order before the scenario is taken to h
 
 
 @dataclass(frozen=True)
-class Stimulus:
+class SpokenOrder:
     """One recording of a caller, float32 [N] at 16 kHz, and where it is from."""
 
     name: str
@@ -43,7 +43,7 @@ def orders(
     *,
     seed: int = 0,
     progress: Callable[[], None] | None = None,
-) -> list[Stimulus]:
+) -> list[SpokenOrder]:
     """At most `most` orders: of a manifest or a corpus, or, without `data`, made.
 
     `progress` is called after each. Raises CorpusError, AudioError, and VoiceError where an
@@ -56,8 +56,8 @@ def orders(
     else:
         clips = read_manifest(data)
         most = min(most, len(clips))
-        source = (Stimulus(clip.path.name, read(clip.path)) for clip in clips)
-    found: list[Stimulus] = []
+        source = (SpokenOrder(clip.path.name, read(clip.path)) for clip in clips)
+    found: list[SpokenOrder] = []
     while len(found) < most and (stimulus := next(source, None)) is not None:
         found.append(stimulus)
         if progress:
@@ -67,7 +67,7 @@ def orders(
     return found
 
 
-def _of_corpus(corpus: Corpus, scenario: Scenario) -> Iterator[Stimulus]:
+def _of_corpus(corpus: Corpus, scenario: Scenario) -> Iterator[SpokenOrder]:
     does = effects(scenario)
     for entry, conversation in zip(corpus.entries, corpus, strict=True):
         for turn in conversation.turns("caller"):
@@ -75,7 +75,7 @@ def _of_corpus(corpus: Corpus, scenario: Scenario) -> Iterator[Stimulus]:
                 start = max(0, round((turn.start - _BEFORE) * SAMPLE_RATE))
                 stop = round((turn.end + _AFTER) * SAMPLE_RATE)
                 name = f"{entry.path} at {turn.start:.1f} s"
-                yield Stimulus(name, conversation.audio[1, start:stop].copy())
+                yield SpokenOrder(name, conversation.audio[1, start:stop].copy())
 
 
 def _adds(conversation: Conversation, turn: Event, does: dict[str, str]) -> bool:
@@ -87,7 +87,7 @@ def _adds(conversation: Conversation, turn: Event, does: dict[str, str]) -> bool
     )
 
 
-def _made(scenario: Scenario, count: int, seed: int) -> Iterator[Stimulus]:
+def _made(scenario: Scenario, count: int, seed: int) -> Iterator[SpokenOrder]:
     adding = {name for name, intent in scenario.intents.items() if intent.effect == "add"}
     rng = random.Random(f"{seed} orders")
     with Voices() as voices:
@@ -97,7 +97,7 @@ def _made(scenario: Scenario, count: int, seed: int) -> Iterator[Stimulus]:
             said = turn.model_copy(update={"gap": _BEFORE})
             spoken = Spoken(said, voice.speak(turn.text, rng, turn.tone), {})
             conversation = mix([spoken], _AFTER)
-            yield Stimulus(f"{number}: {voice.name}: {turn.text}", conversation.audio[1])
+            yield SpokenOrder(f"{number}: {voice.name}: {turn.text}", conversation.audio[1])
 
 
 def _order(scenario: Scenario, adding: set[str], rng: random.Random) -> Turn:

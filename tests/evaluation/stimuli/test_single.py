@@ -13,8 +13,8 @@ from antiphon.corpus.disk import write_index
 from antiphon.corpus.scenario import load_scenario
 from antiphon.corpus.voices.speech import Speech
 from antiphon.errors import CorpusError
-from antiphon.evaluation import stimuli
-from antiphon.evaluation.stimuli import orders
+from antiphon.evaluation.stimuli import single
+from antiphon.evaluation.stimuli.single import orders
 from antiphon.runtime.agent import Agent
 from tests.training.made import SCENARIO, corpus
 
@@ -72,7 +72,7 @@ def test_orders_of_a_manifest_are_its_recordings(
 def test_orders_are_made_in_held_out_voices_and_the_same_for_a_seed(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(stimuli, "Voices", Somebody)
+    monkeypatch.setattr(single, "Voices", Somebody)
     scenario = load_scenario(SCENARIO)
     found = orders(None, scenario, 3, seed=4)
     assert [s.name for s in orders(None, scenario, 3, seed=4)] == [s.name for s in found]
