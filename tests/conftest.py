@@ -19,6 +19,9 @@ from onnx import TensorProto, helper, numpy_helper
 from antiphon.bundle import BundleManifest, StateSpec, seal
 from antiphon.corpus.calls import Call, CallVocabulary
 from antiphon.corpus.tokenizer import Tokenizer
+from tests.bar import bar, bar_reader, cafe
+
+__all__ = ["bar", "bar_reader", "cafe"]  # fixtures of all tests
 
 FRAME = 1280
 CODES, BOOK = 3, 8

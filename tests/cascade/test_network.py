@@ -6,9 +6,9 @@ from collections import defaultdict
 import pytest
 
 from antiphon.cascade.network import Network, accepts, compile_network, vocabulary
-from antiphon.cascade.reader import Reader
 from antiphon.corpus import grammar
 from antiphon.corpus.scenario import Scenario
+from antiphon.corpus.turn_reader import Reader
 
 
 @pytest.fixture(scope="module")

@@ -5,8 +5,8 @@ import random
 import pytest
 
 from antiphon.cascade.policy import AGAIN, Policy
-from antiphon.cascade.reader import Reader
 from antiphon.corpus.scenario import Scenario
+from antiphon.corpus.turn_reader import Reader
 
 
 class Talk:

@@ -18,13 +18,13 @@ from antiphon.audio import SAMPLE_RATE
 from antiphon.audio.io import read
 from antiphon.cascade.network import Network, compile_network, vocabulary
 from antiphon.cascade.pronounce import dictionary
-from antiphon.cascade.reader import Reader
 from antiphon.cascade.recogniser import Recogniser, model_dictionary
 from antiphon.cascade.session import TICK, CascadeSession, Settings
 from antiphon.cascade.vad import Vad
 from antiphon.cascade.voice import Engine, open_voice
 from antiphon.corpus.order import fold
 from antiphon.corpus.scenario import Scenario, load_scenario
+from antiphon.corpus.turn_reader import Reader
 from antiphon.runtime.agent import LONGEST, PATIENCE, SETTLE, Answer, Audio
 from antiphon.runtime.events import AgentWordEvent, CallerWordEvent, CallEvent, Event, Samples
 from antiphon.runtime.latency import AUDIBLE, Latency, frame_costs, replies, speech_end

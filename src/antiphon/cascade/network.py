@@ -12,14 +12,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import permutations
 
-from antiphon.cascade.reader import (
-    ARTICLES,
-    FILLER,
-    NUMERALS,
-    PUNCTUATION,
-    priors,
-    slot_node,
-)
 from antiphon.corpus.grammar import (
     Choice,
     Maybe,
@@ -33,6 +25,14 @@ from antiphon.corpus.grammar import (
     walk,
 )
 from antiphon.corpus.scenario import Scenario
+from antiphon.corpus.turn_reader import (
+    ARTICLES,
+    FILLER,
+    NUMERALS,
+    PUNCTUATION,
+    priors,
+    slot_node,
+)
 
 DOUBLE = 0.06  # chance that a digit is said as "double" and the digit
 _MOST_SHUFFLED = 4  # parts of which every order is spelt out: 24

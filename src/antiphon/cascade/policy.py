@@ -11,10 +11,10 @@ import random
 from dataclasses import dataclass
 from typing import Any
 
-from antiphon.cascade.reader import Reading, State
 from antiphon.corpus.calls import Call
 from antiphon.corpus.order import Order, fold
 from antiphon.corpus.scenario import Scenario
+from antiphon.corpus.turn_reader import Reading, State
 from antiphon.errors import ScenarioError
 
 AGAIN = "sorry, could you say that again?"  # in a scenario without replies to other talk

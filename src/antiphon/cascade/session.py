@@ -17,12 +17,12 @@ from pydantic import BaseModel, ConfigDict
 
 from antiphon.audio import SAMPLE_RATE
 from antiphon.cascade.policy import Policy
-from antiphon.cascade.reader import Reader, Reading
 from antiphon.cascade.recogniser import Heard
 from antiphon.cascade.turns import Activity
 from antiphon.corpus.calls import Call
 from antiphon.corpus.order import Order
 from antiphon.corpus.scenario import Scenario
+from antiphon.corpus.turn_reader import Reader, Reading
 from antiphon.corpus.voices.speech import Speech, Voice
 from antiphon.errors import AntiphonError, AudioError
 from antiphon.runtime.events import (

@@ -4,9 +4,9 @@ import random
 
 import pytest
 
-from antiphon.cascade.reader import Reader, priors
 from antiphon.corpus import grammar
 from antiphon.corpus.scenario import Scenario
+from antiphon.corpus.turn_reader import Reader, priors
 
 
 def words(text: str) -> list[str]:
@@ -89,3 +89,10 @@ def test_priors_sum_to_one_and_leave_nothing_out(cafe: Scenario) -> None:
         found = priors(cafe.intents, state)
         assert sum(found.values()) == pytest.approx(1)
         assert min(found.values()) > 0
+
+
+def test_all_intents_that_words_could_be_are_named(bar_reader: Reader) -> None:
+    assert bar_reader.intents(words("make it a latte")) == ("change",)
+    assert bar_reader.intents(words("my number is one two three four")) == ("loyalty",)
+    assert bar_reader.intents(words("my number is one two three")) == ()  # too short a number
+    assert bar_reader.intents(words("make it a taxi")) == ()

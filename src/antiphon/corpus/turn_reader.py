@@ -1,6 +1,7 @@
 """Reads the words of a caller's turn back into its intent and slots, by the scenario's grammar.
 
-It is the inverse of `Scenario.say`: of all ways in which the templates could have given these
+It is the inverse of `Scenario.say`, for whoever only has the words (a recogniser's, a
+transcript's): of all ways in which the templates could have given these
 words it takes the likeliest, and fills the slots as saying them would have. A chart parser over
 the templates' own trees, so nothing is compiled and nothing can drift apart. Knows nothing of
 sound.
@@ -99,6 +100,19 @@ class Reader:
         items: list[Slots] = []
         self._fill(marks, slots, items)
         return Reading(intent, slots, tuple(items), score)
+
+    def intents(self, words: Sequence[str]) -> tuple[str, ...]:
+        """All intents that these words could be a turn of, whatever the odds; () means none."""
+        chart = _Chart(self._rules, self._objects, self._scenario, self._slots, self._fillers)
+        chart.words = tuple(words)
+        return tuple(
+            name
+            for name, spec in self._scenario.intents.items()
+            if any(
+                all(word in self._fillers for word in words[end:])
+                for end in chart.match(spec.say, 0)
+            )
+        )
 
     def _fill(self, marks: Sequence[_Mark], slots: Slots, items: list[Slots]) -> None:
         for mark in marks:
