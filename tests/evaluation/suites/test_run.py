@@ -111,3 +111,12 @@ def test_a_suite_without_stimuli_is_one_sentence(stimuli: Path, tmp_path: Path) 
 def test_a_system_that_answers_no_call_is_one_sentence(stimuli: Path, tmp_path: Path) -> None:
     with pytest.raises(AntiphonError, match="not one of 2 trials could be held"):
         evaluate(wanted("ws://127.0.0.1:9/none", stimuli, "task"), tmp_path)
+
+
+def test_a_judge_that_is_none_is_told_of_before_anybody_calls(
+    stimuli: Path, tmp_path: Path
+) -> None:
+    asked = wanted("silent", stimuli).model_copy(update={"judge": tmp_path / "none"})
+    with pytest.raises(AntiphonError, match="no judge here"):
+        evaluate(asked, tmp_path / "out")
+    assert not list((tmp_path / "out").rglob("*.flac"))

@@ -20,7 +20,7 @@ from antiphon.errors import AntiphonError, CorpusError
 from antiphon.evaluation.report import Report, Run, assemble, write
 from antiphon.evaluation.script import Stimulus
 from antiphon.evaluation.suites.hold import hold_all
-from antiphon.evaluation.suites.measure import measure_all
+from antiphon.evaluation.suites.measure import judge_of, measure_all
 from antiphon.evaluation.suites.plan import SUITES, Suite, plan
 from antiphon.evaluation.suites.stage import Subject, need, scenario_at, scenario_for
 from antiphon.evaluation.suites.stored import load_all
@@ -80,6 +80,7 @@ def evaluate(
     folder = wanted.stimuli or stimuli or out / "stimuli"
     subject = Subject(wanted.spec, path, folder, wanted.judge)
     system = subject.system()
+    judge_of(subject)  # one that cannot be read is told of now, not after an hour of calls
     own_out(out, subject)
     asked, told = gathered(wanted, path, folder, watch)
     jobs = plan(asked.stimuli, wanted.suites, seed=wanted.seed, seeds=wanted.seeds)
