@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import random
 from collections import Counter
-from itertools import islice
+from itertools import islice, pairwise
 from pathlib import Path
+from statistics import median
 
 import jsonschema
 import pytest
@@ -137,7 +138,7 @@ def test_shares_and_times_are_those_of_the_scenario(
 ) -> None:
     turns = [turn for dialogue in dialogues for turn in dialogue.turns]
     gaps = [turn.gap for turn in turns if turn.speaker == "agent" and turn.intent != "silence"]
-    shortest, _, longest = cafe.dialogue.agent_gap
+    shortest, longest = cafe.dialogue.agent_gap[0], cafe.dialogue.open_gap[2]
     assert shortest <= min(gaps) <= max(gaps) <= longest
     silent = sum(not any(t.speaker == "caller" for t in d.turns) for d in dialogues)
     assert 0.015 < silent / len(dialogues) < 0.07
@@ -172,3 +173,18 @@ def test_the_agents_words_are_few(cafe: Scenario) -> None:
         for word in sentence.split()
     }
     assert len(words) < 140
+
+
+def test_the_agent_waits_longer_after_words_that_callers_go_on_from(
+    cafe: Scenario, dialogues: list[Dialogue]
+) -> None:
+    waits: dict[bool, list[float]] = {True: [], False: []}
+    for dialogue in dialogues:
+        for turn, answer in pairwise(dialogue.turns):
+            if turn.speaker == "caller" and answer.speaker == "agent":
+                finished = cafe.floor.finished(turn.text)
+                if not 0.4 < finished < 0.7:
+                    waits[finished > 0.5].append(answer.gap)
+    assert len(waits[True]) > 50
+    assert len(waits[False]) > 50
+    assert max(waits[True]) < median(waits[False])

@@ -28,6 +28,7 @@ __all__ = [
 ]
 
 _SOMEWHERE = 0.2  # share of pauses that fall between any two words
+_CLOSED = 0.8  # words after which so many callers stop are answered like those all stop at
 
 
 class Beside(BaseModel):
@@ -233,18 +234,26 @@ def _exchange(
         call = scenario.call(intent, spoken.slots, spoken.items)
         reply = scenario.reply(intent, spoken.slots, spoken.items, held, rng, tone)
     if reply is not None:
-        low, likely, high = shape.agent_gap
         turns.append(
             Turn(
                 speaker="agent",
                 text=reply,
                 intent=intent,
-                gap=round(rng.triangular(low, high, likely), 3),
+                gap=_wait(shape, scenario.floor.finished(text), rng),
                 tone=tone,
                 calls=(call,) if call else (),
             )
         )
     return turns
+
+
+def _wait(shape: DialogueShape, finished: float, rng: random.Random) -> float:
+    """Seconds before the agent answers words after which callers stop so often."""
+    drawn = [
+        rng.triangular(low, high, likely) for low, likely, high in (shape.agent_gap, shape.open_gap)
+    ]
+    closed = min(1.0, finished / _CLOSED)
+    return round(closed * drawn[0] + (1.0 - closed) * drawn[1], 3)
 
 
 def _apply(scenario: Scenario, effect: str, spoken: Spoken, held: list[Slots]) -> None:

@@ -19,6 +19,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from antiphon.corpus import digits as spoken_digits
 from antiphon.corpus import grammar
 from antiphon.corpus.calls import Call, CallVocabulary, Tool
+from antiphon.corpus.floor import Floor
 from antiphon.corpus.grammar import Choice, GrammarError, Node, Slots, Spoken
 from antiphon.corpus.located_yaml import (
     Located,
@@ -33,6 +34,7 @@ from antiphon.errors import ScenarioError
 
 SAID, HELD, FACT = "said", "held", "fact."  # what replies may name beside slots
 _MOST_DIGITS = 32
+_FLOOR_SEED, _FLOOR_TURNS = 1, 6000
 
 
 class _Part(BaseModel):
@@ -215,13 +217,16 @@ def _tones(tones: Mapping[str, float]) -> Mapping[str, float]:
 class DialogueShape(_Part):
     """How dialogues run; times in seconds, spans are [shortest, longest].
 
-    exchanges: odds of 1, 2, 3 ... exchanges. agent_gap: [shortest, likeliest, longest].
+    exchanges: odds of 1, 2, 3 ... exchanges. agent_gap, open_gap: [shortest, likeliest, longest],
+    before the answer to words after which callers always stop, and after which they always go on:
+    the more often callers go on after these words, the longer the agent waits (`corpus/floor.py`).
     """
 
     exchanges: Annotated[tuple[float, ...], AfterValidator(_odds)] = (0.5, 0.2, 0.14, 0.1, 0.06)
     longest_recital: int = 3  # more objects than this are not read back
     first_gap: Span = (0.1, 1.5)
     agent_gap: Annotated[tuple[float, float, float], AfterValidator(_ordered)] = (0.24, 0.30, 0.40)
+    open_gap: Annotated[tuple[float, float, float], AfterValidator(_ordered)] = (0.24, 0.30, 0.40)
     caller_gap: Span = (0.4, 2.0)
     tail: Span = (0.3, 3.5)
     silent: Share = 0.04  # share of dialogues without a word
@@ -266,11 +271,23 @@ class Scenario(_Part):
     _reader: ReplyReader | None = PrivateAttr(None)
     _vocabulary: CallVocabulary | None = PrivateAttr(None)
     _reciting: frozenset[str] | None = PrivateAttr(None)
+    _floor: Floor | None = PrivateAttr(None)
 
     @property
     def all_rules(self) -> dict[str, Node]:
         """The rules, and those that open an object."""
         return {**self.rules, **(self.object.say if self.object else {})}
+
+    @property
+    def floor(self) -> Floor:
+        """How often callers go on after which words."""
+        if self._floor is None:
+            rng = random.Random(_FLOOR_SEED)
+            names = list(self.intents)
+            odds = [sum(self.intents[name].weight.values()) for name in names]
+            drawn = rng.choices(names, odds, k=_FLOOR_TURNS)
+            self._floor = Floor.of(grammar.join(self.say(name, rng).tokens) for name in drawn)
+        return self._floor
 
     def reads_back(self, intent: str) -> bool:
         """Whether the reply to this intent recites all that is held."""

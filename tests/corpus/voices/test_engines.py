@@ -24,6 +24,8 @@ NAMES = [
     "festival:ked_diphone",
     "espeak:en-us+m3",
     "espeak:en-gb+klatt2",
+    "pico:en-US",
+    "pico:en-GB",
 ]
 TEXT = "can i get a latte, with a lot of the milk please"
 

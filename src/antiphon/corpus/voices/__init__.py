@@ -9,10 +9,11 @@ from __future__ import annotations
 import random
 from typing import Literal, Self
 
-from antiphon.corpus.voices import espeak, flite
+from antiphon.corpus.voices import espeak, flite, pico
 from antiphon.corpus.voices.espeak import EspeakVoice
 from antiphon.corpus.voices.festival import AgentVoice, Festival, FestivalVoice
 from antiphon.corpus.voices.flite import FliteVoice
+from antiphon.corpus.voices.pico import PicoVoice
 from antiphon.corpus.voices.speech import Manner, Speech, Voice, any_manner
 from antiphon.errors import VoiceError
 
@@ -23,11 +24,13 @@ Group = Literal["train", "test"]
 # group -> voice: share of the conversations. espeak-ng stays at a fifth or less.
 GROUPS: dict[Group, dict[str, float]] = {
     "train": {
-        "flite:slt": 0.22,
-        "flite:awb": 0.22,
-        "flite:rms": 0.21,
-        "festival:ked_diphone": 0.17,
-        "espeak": 0.18,
+        "flite:slt": 0.16,
+        "flite:awb": 0.17,
+        "flite:rms": 0.17,
+        "festival:ked_diphone": 0.14,
+        "pico:en-US": 0.11,
+        "pico:en-GB": 0.11,
+        "espeak": 0.14,
     },
     "test": {"flite:kal16": 0.45, "festival:kal_diphone": 0.4, "espeak": 0.15},
 }
@@ -69,6 +72,8 @@ class Voices:
             return FliteVoice(person, manner)
         if engine == "festival" and person in ("ked_diphone", "kal_diphone"):
             return FestivalVoice(self._festival, person, manner)
+        if engine == "pico" and person in pico.VOICES:
+            return PicoVoice(person, manner)
         if engine == "espeak" and accent in espeak.ACCENTS and variant in espeak.VARIANTS:
             return EspeakVoice(accent, variant, manner)
         raise VoiceError(

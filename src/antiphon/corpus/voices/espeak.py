@@ -18,6 +18,7 @@ import numpy as np
 from antiphon.corpus.conversation import Speaker
 from antiphon.corpus.voices.speech import (
     AS_MADE,
+    CASUAL,
     Manner,
     Speech,
     Timed,
@@ -45,7 +46,7 @@ HELD_OUT_ACCENT = "en-gb-scotland"
 HELD_OUT_VARIANTS = ("f5", "m7", "klatt4")
 INSTALL = "apt-get install espeak-ng"
 
-SPELLINGS = {"latte": (0.2, ("lah tay",)), "cappuccino": (0.3, ("cap a cheeno",))}
+SPELLINGS = CASUAL | {"latte": (0.2, ("lah tay",))}
 
 _WORDS_PER_MINUTE = 172  # espeak-ng's own tempo
 _SLOWEST, _FASTEST = 135, 240

@@ -25,6 +25,7 @@ import soundfile as sf
 from antiphon.corpus.conversation import Speaker
 from antiphon.corpus.voices.speech import (
     AS_MADE,
+    CASUAL,
     Manner,
     Speech,
     Timed,
@@ -41,14 +42,6 @@ PACKAGES = {  # voice of festival -> Debian package
     "cmu_us_slt_arctic_hts": "festvox-us-slt-hts",
 }
 AGENT = "cmu_us_slt_arctic_hts"
-
-SPELLINGS = {
-    "cappuccino": (0.4, ("cap a cheeno", "cappa cheeno")),
-    "almond": (0.3, ("all mund", "al mund")),
-    "espresso": (0.1, ("expresso",)),
-    "mocha": (0.15, ("mocka",)),
-    "sweetener": (0.1, ("sweet ner",)),
-}
 
 _TIMEOUT = 60  # s for one utterance
 _DONE, _FAILED = "antiphon-done", "antiphon-failed"
@@ -222,7 +215,7 @@ class FestivalVoice:
         """Say the text. Raises VoiceError without festival, or for text it cannot say."""
         text = sayable(text)
         manner = self.manner.varied(rng, tone)
-        spelt = respelt(text, SPELLINGS, rng)
+        spelt = respelt(text, CASUAL, rng)
         line = " ".join(token for tokens in spelt for token in tokens)
         settings = (
             f"(Parameter.set 'Duration_Stretch {manner.stretch * manner.tract:.3f})"

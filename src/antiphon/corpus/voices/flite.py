@@ -19,6 +19,7 @@ import numpy.typing as npt
 from antiphon.corpus.conversation import Speaker
 from antiphon.corpus.voices.speech import (
     AS_MADE,
+    CASUAL,
     Manner,
     Speech,
     Timed,
@@ -33,14 +34,7 @@ VOICES = ("rms", "awb", "slt", "kal16")
 INSTALL = "apt-get install flite"
 
 # How people say what cmulex gets wrong (it has "latte" as L AE T).
-SPELLINGS = {
-    "latte": (1.0, ("latay",)),
-    "cappuccino": (0.5, ("cap a cheeno", "cappa cheeno")),
-    "almond": (0.3, ("all mund", "al mund")),
-    "espresso": (0.1, ("expresso",)),
-    "mocha": (0.15, ("mocka",)),
-    "sweetener": (0.1, ("sweet ner",)),
-}
+SPELLINGS = CASUAL | {"latte": (1.0, ("latay",))}
 
 # flite keeps the pointers to these names, not copies: they must live as long as the process.
 _STRETCH, _SHIFT = b"duration_stretch", b"f0_shift"
@@ -100,11 +94,11 @@ class FliteVoice:
         features = {_STRETCH: manner.stretch * manner.tract, _SHIFT: manner.pitch}
         if self.person == "kal16":
             features |= {_SHIFT: 1.0, _MEAN: 110 * manner.pitch, _DEVIATION: 15 * manner.swing}
-        samples, rate, tokens = _synthesise(self.person, line, features, rng.getrandbits(31))
+        samples, rate, tokens = synthesise(self.person, line, features, rng.getrandbits(31))
         return finish(samples / 32768, rate, align(text, spelt, tokens, self.name), manner)
 
 
-def _synthesise(
+def synthesise(
     person: str, line: str, features: dict[bytes, float], seed: int
 ) -> tuple[npt.NDArray[np.int16], int, list[Timed]]:
     """Samples int16 [N], their rate, and every token with its start and end in seconds."""

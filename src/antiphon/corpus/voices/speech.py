@@ -95,6 +95,27 @@ _TONES = {
 }
 
 
+# What people's mouths make of words that dictionaries, and so all engines, spell out: /t, d/ lost
+# before another consonant (Guy 1980), weak forms of function words, and the common other ways to
+# say what a café sells. word -> (probability, ways to spell it).
+CASUAL: dict[str, tuple[float, tuple[str, ...]]] = {
+    "iced": (0.5, ("ice",)),
+    "almond": (0.4, ("all mund", "al mund", "ahmund")),
+    "espresso": (0.2, ("expresso",)),
+    "mocha": (0.15, ("mocka",)),
+    "sweetener": (0.15, ("sweet ner",)),
+    "cappuccino": (0.5, ("cap a cheeno", "cappa cheeno")),
+    "and": (0.25, ("an",)),
+    "of": (0.2, ("uh",)),
+    "to": (0.1, ("tuh",)),
+    "for": (0.15, ("fur",)),
+    "twenty": (0.3, ("twenny",)),
+    "little": (0.15, ("liddle",)),
+    "milk": (0.1, ("melk",)),
+    "want": (0.15, ("wan",)),
+}
+
+
 def any_manner(rng: random.Random) -> Manner:
     """A caller: somebody's tempo, pitch and vocal tract."""
     return Manner(
