@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from antiphon.evaluation.bootstrap import Estimate, Grouped
 from antiphon.evaluation.figures import Figure, Measured, Verdict
-from antiphon.evaluation.metrics import task
+from antiphon.evaluation.metrics import lines, task
 from antiphon.evaluation.metrics.tools import Tools, estimated, group_of, nothing, share
 from antiphon.evaluation.script import Stimulus
 from antiphon.evaluation.trial import Trial
@@ -38,6 +38,7 @@ def measure(trials: Sequence[Trial], tools: Tools) -> Measured:
         _worst(found),
         _worst_group(tasks, tools),
         *(estimated(f"robustness.{name}", estimate, "ratio") for name, estimate in found.items()),
+        *([] if tools.listener is None else lines.word_errors(tasks, tools.listener)),
     ]
     verdicts = tuple(_verdict(pair) for pair in pairs)
     return Measured(suite="robustness", figures=tuple(figures), verdicts=verdicts)

@@ -35,6 +35,8 @@ class Tools:
     """Reads the agent's voice."""
     judge_cer: float | None = None
     """Its own character error rate on that voice; None takes its card's."""
+    listener: Judge | None = None
+    """Reads callers, whatever is on their line."""
     natural: Natural | None = None
     """DNSMOS of samples (`evaluation.codec.naturalness`)."""
     distill: Score | None = None

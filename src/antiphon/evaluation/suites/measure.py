@@ -46,6 +46,8 @@ def measure_all(
 
 def tools(subject: Subject, *, live: bool) -> Tools:
     """What the suites measure with: of what is not installed, nothing is measured."""
+    from antiphon.evaluation.judge import bundled_judge
+
     natural = None
     if has("torch", "speechmos"):
         from antiphon.evaluation.codec import naturalness
@@ -55,6 +57,7 @@ def tools(subject: Subject, *, live: bool) -> Tools:
     return Tools(
         scenario=scenario_at(subject.scenario),
         judge=judge_of(subject),
+        listener=bundled_judge("callers"),
         natural=natural,
         embed=metrics.speaker_vectors(),
         algorithmic=None
