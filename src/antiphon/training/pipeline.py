@@ -158,6 +158,7 @@ def _prepare(shop: Workshop) -> None:
                 corpus,
                 shop.folder / "flat" / split,
                 lambda done, total, task=task: bar.update(task, completed=done, total=total),
+                workers=shop.workers,
             )
 
 
@@ -202,11 +203,13 @@ def _encode(shop: Workshop) -> None:
                 shop.folder / "flat" / split,
                 codec,
                 lambda done, total, task=task: bar.update(task, completed=done, total=total),
+                workers=shop.workers,
             )
             task = bar.add_task(f"pitch of callers, {split}", total=None)
             measure_callers(
                 shop.folder / "flat" / split,
                 lambda done, total, task=task: bar.update(task, completed=done, total=total),
+                workers=shop.workers,
             )
 
 
