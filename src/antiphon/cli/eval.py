@@ -15,6 +15,7 @@ from rich.table import Table
 from typer.core import TyperGroup
 
 from antiphon.cli.eval_run import run
+from antiphon.cli.gallery import gallery
 from antiphon.cli.human import human, human_score
 from antiphon.cli.options import Bundle, Json, Seed
 from antiphon.errors import AntiphonError
@@ -36,6 +37,7 @@ class _OrRun(TyperGroup):
 app = typer.Typer(cls=_OrRun, no_args_is_help=True, add_completion=False, rich_markup_mode=None)
 app.command()(run)
 app.command()(human)
+app.command()(gallery)
 app.command("human-score")(human_score)
 
 

@@ -24,6 +24,7 @@ _LONGEST = 40  # rows; what comes after is left out
 _COLOURS: dict[Speaker, str] = {"agent": "#1f6f8b", "caller": "#b5523b"}
 _LEVELS = 3  # heights at which words stand, so that short ones do not collide
 _LETTER = 0.098  # s that a letter is wide at this size, measured on a picture
+_CALLS = 3.4  # height at which calls are written, above all words
 _POINTS = 4_000  # columns of a waveform in one row
 
 
@@ -61,7 +62,7 @@ def _draw_row(
     """One row: agent around +1, caller around -1, words beyond each."""
     end = start + width
     axes.set_xlim(start, end)
-    axes.set_ylim(-3.2, 3.2)
+    axes.set_ylim(-3.2, 3.7)
     axes.set_yticks([1, -1], list(SPEAKERS))
     axes.grid(axis="x", alpha=0.25, linewidth=0.5)
     axes.set_axisbelow(True)
@@ -118,14 +119,15 @@ def _draw_words(
 
 
 def _draw_event(axes: Any, event: Event, start: float, width: float) -> None:
-    """Turns and pauses as shades of their side, everything else as a line with its text."""
+    """Turns and pauses as shades of their side, gaps as a span, all else as a line with its text."""
     low, high = (0.12, 1.85) if event.speaker == "agent" else (-1.85, -0.12)
     colour = _COLOURS[event.speaker]
-    if event.kind == "turn":
+    spans = event.end > event.start and event.kind not in ("pause", "gap", "call")
+    if event.kind == "turn" or spans:
         axes.fill_between(
             [event.start, event.end], low, high, color=colour, alpha=0.10, linewidth=0
         )
-        label = " ".join(_label_parts(event))
+        label = " ".join(_label_parts(event)) if event.kind == "turn" else _text(event)
         if label and event.start >= start:
             inside = low + 0.12 if event.speaker == "caller" else high - 0.12
             axes.text(event.start, inside, f" {label}", fontsize=7, color=colour, va="center")
@@ -134,11 +136,19 @@ def _draw_event(axes: Any, event: Event, start: float, width: float) -> None:
             [event.start, event.end], low, high, facecolor="none", edgecolor=colour,
             alpha=0.5, hatch="///", linewidth=0,
         )  # fmt: skip
+    elif event.kind == "gap":
+        axes.annotate(
+            "", (event.end, 0.0), (event.start, 0.0),
+            arrowprops={"arrowstyle": "<->", "color": "#444444", "linewidth": 0.9},
+        )  # fmt: skip
+        if event.start >= start:
+            middle = (event.start + event.end) / 2
+            axes.text(middle, 0.18, _text(event), fontsize=8, color="#444444", ha="center")
     elif event.start >= start:
         axes.axvline(event.start, color="#444444", linewidth=0.9, linestyle=":")
         left = event.start < start + 0.55 * width  # long texts stay inside the picture
         axes.text(
-            event.start, 0.0, f" {_text(event)} ", fontsize=8, color="#444444", va="center",
+            event.start, _CALLS, f" {_text(event)} ", fontsize=8, color="#444444", va="center",
             ha="left" if left else "right", clip_on=True, family="monospace",
         )  # fmt: skip
 
@@ -154,8 +164,10 @@ def _label_parts(event: Event) -> Iterator[str]:
 
 
 def _text(event: Event) -> str:
+    if event.kind == "gap":
+        return f"{1000 * (event.end - event.start):.0f} ms"
     if event.kind != "call":
-        return event.kind
+        return str(event.data.get("label", event.kind.replace("_", " ")))
     arguments = json.dumps(event.data.get("arguments", {}), ensure_ascii=False)
     text = f"{event.data.get('name', 'call')} {arguments}".replace('"', "")
     return text if len(text) <= 110 else text[:107] + "..."
