@@ -54,8 +54,8 @@ def gallery(folder: Path, out: Path, kinds: Sequence[str] = KINDS) -> list[Path]
         f"# Calls of {report.run.system}",
         "",
         "The first stimulus of each kind, whatever came of it: agent above, caller below. Turns",
-        "are shaded, the caller's pauses hatched; an arrow is the time from the caller's last sound to",
-        f"the agent's first. Data: {report.run.data}; seed {report.run.seed}.",
+        "are shaded, the caller's pauses hatched; an arrow is the time from the caller's last",
+        f"sound to the agent's first. Data: {report.run.data}; seed {report.run.seed}.",
         "",
         f"    antiphon eval gallery {folder.name} --out {out.name}",
     ]
