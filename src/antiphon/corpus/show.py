@@ -119,7 +119,7 @@ def _draw_words(
 
 
 def _draw_event(axes: Any, event: Event, start: float, width: float) -> None:
-    """Turns and pauses as shades of their side, gaps as a span, all else as a line with its text."""
+    """Turns and pauses are shades of their side, gaps a span, all else a line with its text."""
     low, high = (0.12, 1.85) if event.speaker == "agent" else (-1.85, -0.12)
     colour = _COLOURS[event.speaker]
     spans = event.end > event.start and event.kind not in ("pause", "gap", "call")

@@ -158,7 +158,6 @@ def _prepare(shop: Workshop) -> None:
                 corpus,
                 shop.folder / "flat" / split,
                 lambda done, total, task=task: bar.update(task, completed=done, total=total),
-                workers=shop.workers,
             )
 
 

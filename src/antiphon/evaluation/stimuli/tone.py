@@ -64,8 +64,12 @@ def _spoken(maker: Maker, name: str, words: str, tone: str, take: int) -> Stimul
 
 
 def _words(maker: Maker, rng: random.Random) -> Said | None:
-    """Words to say: of intents whose replies know tones, if there are such."""
-    wants = maker.wants
-    intents = wants.first([*wants.add, *wants.other, *wants.ask])
-    toned = [name for name in intents if len(maker.scenario.intents[name].reply) > 1]
+    """Words to say: of intents whose replies know tones, if there are such.
+
+    Nothing is on order yet, so what needs something is not asked for.
+    """
+    wants, known = maker.wants, maker.scenario.intents
+    first = wants.first([*wants.add, *wants.other, *wants.ask])
+    intents = [name for name in first if not known[name].reply_empty] or first
+    toned = [name for name in intents if len(known[name].reply) > 1]
     return maker.say(toned or intents, rng) if intents else None
