@@ -25,7 +25,7 @@ voices:  ## install the speech engines that corpora are made with (Debian, Ubunt
 	@bash .ci/debian $(VOICES)
 
 browser:
-	@bash .ci/debian chromium
+	@bash .ci/debian chromium postgresql
 
 test: voices browser install  ## install what is needed, then run everything that CI runs
 	@status=0; \
@@ -76,7 +76,7 @@ $(VENV)/.installed: pyproject.toml
 	@echo "installing the development environment into $(VENV)"
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@$(PIP) torch==2.13.0
-	@$(PIP) -e '.[train,eval,cascade,live,dev]'
+	@$(PIP) -e '.[train,eval,cascade,live,serve,client,dev]'
 	@touch $@
 
 # The peers of the benchmark, without their pins on older versions of what we use. What the

@@ -3,6 +3,8 @@
     agent = antiphon.Agent.load("cafe")
     answer = agent.answer("order.wav")
 
+    client = antiphon.Client("ws://127.0.0.1:8080")
+
 `import antiphon` loads neither torch nor onnxruntime; a name below loads what it needs.
 """
 
@@ -12,15 +14,17 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from antiphon.client.client import Client
     from antiphon.runtime.agent import Agent, Answer
     from antiphon.runtime.session import Session
 
 __version__ = "0.1.0"
-__all__ = ["Agent", "Answer", "Session", "__version__"]
+__all__ = ["Agent", "Answer", "Client", "Session", "__version__"]
 
 _HOMES = {
     "Agent": "antiphon.runtime.agent",
     "Answer": "antiphon.runtime.agent",
+    "Client": "antiphon.client.client",
     "Session": "antiphon.runtime.session",
 }
 

@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import json
 import time
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
 from antiphon.cli.options import Bundle
+from antiphon.cli.server_options import Key, Model
+from antiphon.errors import AntiphonError
+
+if TYPE_CHECKING:
+    from antiphon.runtime.session import Session
 
 
 def live(
@@ -20,6 +25,9 @@ def live(
     device: Annotated[
         str | None, typer.Option(help="Sound device: a number or a part of its name.")
     ] = None,
+    url: Annotated[str | None, typer.Option(help="A server's address: talk to its agent.")] = None,
+    key: Key = None,
+    model: Model = None,
 ) -> None:
     """Talk to an agent: it listens while it speaks. Headphones keep it from hearing itself.
 
@@ -28,12 +36,11 @@ def live(
         antiphon live
 
         antiphon live --device "USB Headset"
+
+        antiphon live --url ws://127.0.0.1:8080
     """
-    from antiphon.runtime.agent import Agent
     from antiphon.runtime.events import AgentWordEvent, CallerWordEvent, CallEvent, Event
     from antiphon.runtime.soundcard import converse
-
-    agent = Agent.load(bundle)
 
     def tell(event: Event) -> None:
         if isinstance(event, CallerWordEvent):
@@ -43,12 +50,34 @@ def live(
         elif isinstance(event, CallEvent):
             print(f"{event.time:7.2f}  call   {event.name} {json.dumps(event.arguments)}")
 
-    seeded = seed if seed is not None else time.time_ns() % 2**32
-    print(f"Listening (seed {seeded}); Ctrl-C ends the call.")
+    if url is None:
+        session = _session(bundle, seed if seed is not None else time.time_ns() % 2**32)
+    elif seed is not None:
+        raise AntiphonError("a server chooses its calls' seeds itself; leave out --seed")
+    else:
+        session = _server(url, key, model)
     try:
-        converse(agent.session(seeded), tell, device=_device(device), seconds=seconds)
+        converse(session, tell, device=_device(device), seconds=seconds)
     except KeyboardInterrupt:
         print("The call is over.")
+
+
+def _session(bundle: str, seed: int) -> Session:
+    from antiphon.runtime.agent import Agent
+
+    agent = Agent.load(bundle)
+    print(f"Listening (seed {seed}); Ctrl-C ends the call.")
+    return agent.session(seed)
+
+
+def _server(url: str, key: str | None, model: str | None) -> Session:
+    from antiphon.cli.remote_session import RemoteSession
+    from antiphon.client.client import Client
+
+    remote = RemoteSession(Client(url, key), model)
+    print(f"Calling {remote.name}; Ctrl-C ends the call.")
+    # The sound card asks of a session what this one has.
+    return cast("Session", remote)
 
 
 def _device(name: str | None) -> int | str | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -12,6 +13,8 @@ from rich.console import Console
 from rich.table import Table
 
 from antiphon.cli.options import Bundle, Json, Seed
+from antiphon.cli.server_options import Key, Model
+from antiphon.errors import AntiphonError
 
 if TYPE_CHECKING:
     from antiphon.runtime.agent import Answer
@@ -28,11 +31,22 @@ def talk(
     realtime: Annotated[
         bool, typer.Option("--realtime", help="Feed the recording at the pace of a call.")
     ] = False,
+    url: Annotated[
+        str | None,
+        typer.Option(help="A server's address: its agent answers, in a call in real time."),
+    ] = None,
+    key: Key = None,
+    model: Model = None,
+    patience: Annotated[
+        float, typer.Option(min=0.1, help="Seconds to wait for a server's answer.")
+    ] = 5.0,
 ) -> None:
     """Play recordings to an agent, print what it heard and answered, and keep its voice.
 
     Writes reply.wav (the agent), call.wav (left: agent, right: caller, as played) and call.png
     (the call drawn; not with --json). With several files each name begins with its file's.
+
+    With --url the agent is a server's: the bundle then says only what its calls put on order.
 
     Examples:
 
@@ -41,25 +55,42 @@ def talk(
         antiphon talk order.wav --realtime --out heard/
 
         antiphon talk *.flac --json | jq '.[].order'
-    """
-    from antiphon.runtime.agent import Agent
 
-    agent = Agent.load(bundle)
+        antiphon talk order.wav --url ws://127.0.0.1:8080
+    """
+    costs = _frames
+    if url is None:
+        ask = _agent(bundle, seed, realtime)
+    elif seed:
+        raise AntiphonError("a server chooses its calls' seeds itself; leave out --seed")
+    else:
+        from antiphon.cli.remote import Remote, line
+
+        costs = line
+        ask = Remote(url, key=key, model=model, bundle=bundle, patience=patience).answer
     out.mkdir(parents=True, exist_ok=True)
     answers: list[dict[str, Any]] = []
     for number, file in enumerate(files):
-        answer = agent.answer(file, seed=seed, realtime=realtime)
+        answer = ask(file)
         prefix = _prefix(files, number)
         reply = out / f"{prefix}reply.wav"
         written = [reply, *_write(answer, out, prefix)]
         answers.append({"file": str(file), **answer.as_json(str(reply))})
         if not as_json:
             picture, why_not = _draw(answer, out / f"{prefix}call.png")
-            _print(file, answer, [*written, *picture])
+            _print(file, answer, [*written, *picture], costs(answer))
             if why_not:
                 print(why_not, file=sys.stderr)
     if as_json:
         print(json.dumps(answers if len(files) > 1 else answers[0], indent=2))
+
+
+def _agent(bundle: str, seed: int, realtime: bool) -> Callable[[Path], Answer]:
+    """An agent in this process."""
+    from antiphon.runtime.agent import Agent
+
+    agent = Agent.load(bundle)
+    return lambda file: agent.answer(file, seed=seed, realtime=realtime)
 
 
 def _prefix(files: list[Path], number: int) -> str:
@@ -94,7 +125,7 @@ def _draw(answer: Answer, path: Path) -> tuple[list[Path], str]:
     return [path], ""
 
 
-def _print(file: Path, answer: Answer, written: list[Path]) -> None:
+def _print(file: Path, answer: Answer, written: list[Path], costs: list[tuple[str, str]]) -> None:
     console = Console()
     seconds = len(answer.caller) / 16_000
     console.print(f"{file}  ({seconds:.1f} s of call)", style="bold", highlight=False)
@@ -111,9 +142,18 @@ def _print(file: Path, answer: Answer, written: list[Path]) -> None:
     table.add_column("value", justify="right")
     first = "(no answer)" if latency.first_audible is None else f"{latency.first_audible:.0f} ms"
     table.add_row("caller's last sound to agent's first", first)
-    table.add_row("frame of 80 ms, median", f"{latency.frame_p50:.1f} ms")
-    table.add_row("frame of 80 ms, 99th percentile", f"{latency.frame_p99:.1f} ms")
-    table.add_row("real-time factor", f"{latency.real_time_factor:.3f}")
-    table.add_row("frames that took longer than 80 ms", str(latency.late_frames))
+    for what, value in costs:
+        table.add_row(what, value)
     console.print(table)
     console.print("wrote " + ", ".join(str(path) for path in written), highlight=False)
+
+
+def _frames(answer: Answer) -> list[tuple[str, str]]:
+    """What the network's frames cost."""
+    latency = answer.latency_ms
+    return [
+        ("frame of 80 ms, median", f"{latency.frame_p50:.1f} ms"),
+        ("frame of 80 ms, 99th percentile", f"{latency.frame_p99:.1f} ms"),
+        ("real-time factor", f"{latency.real_time_factor:.3f}"),
+        ("frames that took longer than 80 ms", str(latency.late_frames)),
+    ]

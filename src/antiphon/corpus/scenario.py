@@ -266,6 +266,8 @@ class Scenario(_Part):
     beside: BesideSpec | None = None
     silence: SilenceSpec | None = None
     dialogue: DialogueShape = Field(default_factory=DialogueShape)
+    guard: Mapping[str, Any] | None = None
+    """What may be said and called on this line; `antiphon.guard.config` reads it."""
 
     _speaker: grammar.Speaker | None = PrivateAttr(None)
     _reader: ReplyReader | None = PrivateAttr(None)

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from antiphon.audio.io import write
+from antiphon.corpus.dialogue import Beside, Turn
 from antiphon.corpus.disk import write_index
 from antiphon.corpus.scenario import load_scenario
 from antiphon.corpus.voices.speech import Speech
@@ -78,3 +79,21 @@ def test_orders_are_made_in_held_out_voices_and_the_same_for_a_seed(
     assert [s.name for s in orders(None, scenario, 3, seed=4)] == [s.name for s in found]
     assert len({s.name for s in found}) == 3
     assert all(np.abs(s.samples).max() > 0.05 for s in found)
+
+
+def test_an_order_of_a_lively_dialogue_is_said_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    beside = Beside(by="agent", kind="backchannel", text="okay", word=0, delay=0.1)
+    turn = Turn(
+        speaker="caller",
+        text="a latte please",
+        intent="order",
+        gap=0.2,
+        beside=(beside,),
+        breaks_in=0.5,
+    )
+    monkeypatch.setattr(single, "_order", lambda *_: turn)
+    monkeypatch.setattr(single, "Voices", Somebody)
+    scenario = load_scenario(SCENARIO)
+    found = orders(None, scenario, 1, seed=1)
+    assert len(found) == 1
+    assert np.abs(found[0].samples).max() > 0.01

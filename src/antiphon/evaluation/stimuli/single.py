@@ -94,7 +94,8 @@ def _made(scenario: Scenario, count: int, seed: int) -> Iterator[SpokenOrder]:
         for number in range(count):
             turn = _order(scenario, adding, rng)
             voice = voices.caller("test", rng)
-            said = turn.model_copy(update={"gap": _BEFORE})
+            alone = {"gap": _BEFORE, "beside": (), "breaks_in": None}  # nobody else is on the line
+            said = turn.model_copy(update=alone)
             spoken = Spoken(said, voice.speak(turn.text, rng, turn.tone), {})
             conversation = mix([spoken], _AFTER)
             yield SpokenOrder(f"{number}: {voice.name}: {turn.text}", conversation.audio[1])

@@ -1,0 +1,386 @@
+"""A whole guard for one call: filter, monitor, breaker and cascade as one stage.
+
+In: beats of a call. Out: the same beats with what may go on, from whoever answers by now. It is
+what a server puts between its clock and its protocols, and a loop in process around a session.
+
+    end_to_end   the network, unheld; what is found in time is stopped
+    guarded      the network, held back and checked
+    cascade      the cascade answers, in the network's voice where that still speaks
+    handover     a person is asked to take the call; the line is kept with a phrase
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Executor
+from typing import TYPE_CHECKING, Protocol
+
+import numpy as np
+
+from antiphon.audio import FRAME, FRAME_RATE
+from antiphon.bundle.manifest import Delays
+from antiphon.guard.breaker import (
+    Breaker,
+    Change,
+    Confidence,
+    Operator,
+    Risky,
+    Signal,
+    Tick,
+    Trouble,
+    Wish,
+    worse,
+)
+from antiphon.guard.checks import Rulebook
+from antiphon.guard.classifier import Ask
+from antiphon.guard.config import Level
+from antiphon.guard.events import GuardEvent, Judge, Say
+from antiphon.guard.filter import Filter, Reviewed
+from antiphon.guard.matching import Phrases
+from antiphon.guard.monitor import Monitor, TurnLike
+from antiphon.guard.operator import Handover, Line, LogOperators, Operators
+from antiphon.runtime.clock import ClockEvent, HeardEvent
+from antiphon.runtime.events import (
+    AgentWordEvent,
+    AudioEvent,
+    CallerWordEvent,
+    CallEvent,
+    Samples,
+    TurnEvent,
+)
+
+if TYPE_CHECKING:
+    from antiphon.guard.takeover import Beside, Standby
+
+_LOOK = 1.0  # s between looks at the risk
+_HEARD = 20.0  # s of the caller that are kept for the cascade
+
+
+class Stage(Protocol):
+    """What stands between an agent and its caller."""
+
+    def review(self, events: Sequence[ClockEvent], /) -> Sequence[Reviewed]:
+        """A beat's events as they shall go on; one AudioEvent is among them."""
+        ...
+
+
+class Service:
+    """What the calls of a service share: rules, monitor, the service's breaker, the cascade.
+
+    ready: the phrases in the agent's voice. standby: the cascade; None: a person takes over where
+    it would. executor: for whatever must not keep the beat; None does it at once (tests,
+    recordings). on_change: told of every change of the service's level, for the audit log.
+    """
+
+    def __init__(
+        self,
+        rules: Rulebook,
+        *,
+        delays: Delays | None = None,
+        ready: Mapping[str, Samples] | None = None,
+        judge: Judge | None = None,
+        classify: Ask | None = None,
+        standby: Standby | None = None,
+        operators: Operators | None = None,
+        executor: Executor | None = None,
+        monitor: Monitor | None = None,
+        on_change: Callable[[Change], None] | None = None,
+    ) -> None:
+        self.rules, self.delays = rules, delays or Delays()
+        self.ready, self.judge, self.classify = ready or {}, judge, classify
+        self.standby, self.executor = standby, executor
+        self.operators: Operators = operators or LogOperators()
+        self.monitor = monitor or Monitor(rules)
+        self.breaker = Breaker(rules.config.breaker)
+        self._on_change = on_change
+        self._looked = -_LOOK
+
+    def take(self, signal: Signal, now: float) -> Change | None:
+        """A signal for the whole service: an operator's switch, a missed deadline."""
+        change = self.breaker.take(signal, now)
+        if change is not None and self._on_change is not None:
+            self._on_change(change)
+        return change
+
+    def look(self, now: float) -> None:
+        """Let the service's breaker see its risk; to be called every second or so."""
+        if now - self._looked >= _LOOK:
+            self._looked = now
+            window = self.rules.config.breaker.window * 5
+            self.take(Risky(self.monitor.risk(window)), now)
+            self.take(Tick(), now)
+
+    def guard(self, call_id: str, say: Say | None, *, now: float = 0.0, seed: int = 0) -> Guard:
+        """The guard of a new call; `now` is the service's clock (s)."""
+        return Guard(self, call_id, say, now=now, seed=seed)
+
+
+class Guard:
+    """One call's stage. Close it when the call is over."""
+
+    def __init__(
+        self, service: Service, call_id: str, say: Say | None, *, now: float = 0.0, seed: int = 0
+    ) -> None:
+        rules = service.rules
+        self.service, self.call_id = service, call_id
+        self.filter = Filter(
+            rules,
+            delays=service.delays,
+            say=say,
+            ready=service.ready,
+            judge=service.judge,
+            classify=service.classify,
+            executor=service.executor,
+        )
+        self.breaker = Breaker(rules.config.breaker)
+        self._say, self._seed, self._offset = say, seed, now
+        self._network = True  # whether the network still speaks what it is given
+        self._blocked = False  # whether the last answer was blocked
+        self._level: Level = rules.config.breaker.start
+        self._takeover: Beside | None = None
+        self._misses = 0
+        self._frame: Samples = np.zeros(FRAME, dtype=np.float32)
+        self._lines: deque[str] = deque()  # the cascade's, for the network to say
+        self._caller: deque[Samples] = deque(maxlen=round(_HEARD * FRAME_RATE))
+        self._wants = Phrases(rules.config.breaker.person)
+        self._wished, self._handed = False, False
+        self._looked = 0.0
+        self._now = 0.0
+        self._told: list[Reviewed] = []
+        service.monitor.opened(call_id, now)
+        self._apply_level("")
+
+    @property
+    def level(self) -> Level:
+        """Who answers: by this call or by the service, whichever trusts the network less."""
+        return worse(self.breaker.level, self.service.breaker.level)
+
+    # -- the stage --------------------------------------------------------------
+
+    def review(self, events: Sequence[ClockEvent], /) -> list[Reviewed]:
+        """A beat's events as they shall go on."""
+        for event in events:
+            if isinstance(event, HeardEvent):
+                self.heard(event.samples)
+            elif isinstance(event, AudioEvent):
+                self._now = event.time
+        passed = self.filter.review(events)
+        self._signals(passed)
+        if self._takeover is not None:
+            passed = self._with_cascade(passed, self._takeover)
+        self._look()
+        told, self._told = self._told, []
+        out = [*passed, *told]
+        for rate in self.filter.divergences():
+            self.service.monitor.divergence(self.call_id, rate)
+        self.service.monitor.events(self.call_id, out, self._offset + self._now)
+        return out
+
+    def heard(self, samples: Samples) -> None:
+        """The caller's frame, where no HeardEvent tells it: float32 [1280] at 16 kHz."""
+        self._caller.append(samples)
+        self._frame = samples
+
+    def result(self, output: str) -> None:
+        """What a tool gave."""
+        self.filter.result(output)
+
+    def turn(self, turn: TurnLike) -> None:
+        """A finished turn of either side: the risk of repeats, frustration and strange talk."""
+        self.service.monitor.turn(self.call_id, turn)
+
+    def missed(self) -> None:
+        """A deadline of this call was missed."""
+        self.service.monitor.missed(self.call_id)
+        self._take(Trouble("missed", "A deadline was missed."))
+
+    def failed(self, reason: str) -> None:
+        """The engine gave nothing and will not again: `beat_alone` from now on."""
+        self._network = False
+        self._take(Trouble("engine", reason))
+
+    def beat_alone(self, caller: Samples, now: float) -> list[Reviewed]:
+        """A beat without the network: the caller's frame, float32 [1280]; what they hear at
+        `now` (s)."""
+        self.heard(caller)
+        return self.review([AudioEvent(time=now, samples=np.zeros(FRAME, dtype=np.float32))])
+
+    def switch(self, level: Level | None, who: str) -> None:
+        """An operator's switch, for this call alone."""
+        self._take(Operator(level, who))
+
+    def close(self) -> None:
+        """The call is over."""
+        if self._takeover is not None:
+            self._takeover.close()
+            self._takeover = None
+        self.service.monitor.closed(self.call_id, self._offset + self._now)
+
+    # -- signals ----------------------------------------------------------------
+
+    def _signals(self, events: Sequence[Reviewed]) -> None:
+        for event in events:
+            match event:
+                case GuardEvent(action="blocked"):
+                    self._blocked = True
+                    self._take(Trouble("block", event.reason))
+                case GuardEvent(action="call_blocked"):
+                    self._take(Trouble("block", event.reason))
+                case GuardEvent(action="fault"):
+                    self._network = False
+                    self._take(Trouble("engine", event.reason))
+                case GuardEvent(action="resumed"):
+                    self._blocked = False
+                case CallerWordEvent():
+                    self._listen()
+                case _:
+                    pass
+
+    def _listen(self) -> None:
+        """Whether the caller asks for a person."""
+        words = tuple(self.filter.state.waiting.split())
+        match = self._wants.first(words)
+        if match is not None and not self._wished:
+            self._wished = True
+            self._take(Wish(f'The caller asked for a person ("{match.phrase}").'))
+
+    def _look(self) -> None:
+        level = self.level
+        if level != self._level:
+            self._apply_level("the service's level")
+        if self._now - self._looked < _LOOK:
+            return
+        self._looked = self._now
+        self.service.look(self._offset + self._now)
+        monitor = self.service.monitor
+        risk = monitor.call_risk(self.call_id)
+        sure = monitor.recent_confidence(self.call_id)
+        if sure is not None:
+            turns = int(risk.repeats.n)
+            self._take(Confidence(sure, turns))
+        self._take(Tick())
+        if self._takeover is not None and self._takeover.error:
+            self._take(Trouble("cascade", f"The cascade failed: {self._takeover.error}"))
+            self._take(Trouble("cascade", f"The cascade failed: {self._takeover.error}"))
+
+    def _take(self, signal: Signal) -> None:
+        change = self.breaker.take(signal, self._now)
+        if change is not None:
+            self._apply_level(change.reason)
+
+    # -- who answers ------------------------------------------------------------
+
+    def _apply_level(self, reason: str) -> None:
+        before, level = self._level, self.level
+        self._level = level
+        self.filter.holding = level != "end_to_end"
+        self.filter.only_given = level in ("cascade", "handover")
+        if level != before:
+            data = {"before": before, "after": level}
+            self._told.append(
+                GuardEvent(time=self._now, action="level", reason=self._clean(reason), data=data)
+            )
+        if level == "cascade" and self._takeover is None:
+            if self.service.standby is None:
+                self._take(Trouble("cascade", "There is no cascade."))
+                self._take(Trouble("cascade", "There is no cascade."))
+                if self.level == "cascade":
+                    self._hand_over("There is no cascade.")
+            else:
+                self._begin_takeover(self.service.standby)
+        elif level != "cascade" and self._takeover is not None:
+            self._takeover.close()
+            self._takeover = None
+        if level == "handover":
+            self._hand_over(reason)
+
+    def _begin_takeover(self, standby: Standby) -> None:
+        from antiphon.guard.takeover import Beside, Takeover, story_of
+
+        audio = np.concatenate(list(self._caller)) if self._caller else None
+        # An answer that is broken off was none.
+        cut = self._blocked or self.filter.answering
+        waiting = self.filter.state.turn if cut else self.filter.state.waiting
+        # Words that the cascade can read are better than hearing them again.
+        words = waiting.split()
+        readable = bool(words) and self.service.rules.reader.read(words) is not None
+        state = self.filter.state
+        story = story_of(state, blocked=cut, audio=None if readable else audio)
+        say = self._lines.append if self._relays else None
+        start = self._now
+
+        def make() -> Takeover:
+            return Takeover(standby, story, say=say, seed=self._seed, start=start)
+
+        self._takeover = Beside(make, self.service.executor)
+        self._blocked = False
+
+    @property
+    def _relays(self) -> bool:
+        """Whether the network says what the cascade answers."""
+        return self._network and self._say is not None
+
+    def _with_cascade(self, events: list[Reviewed], takeover: Beside) -> list[Reviewed]:
+        """The beat with the cascade's answer in it, and without the network's own."""
+        out = takeover.push(self._frame, self.filter.state.tone)
+        if takeover.misses > self._misses:
+            self._misses = takeover.misses
+            self._take(Trouble("cascade", "The cascade did not understand."))
+        if any(isinstance(e, TurnEvent) and e.state == "yielding" for e in out.told):
+            self.filter.drop()
+        while self._lines and self.level == "cascade":
+            self.filter.replace(self._lines.popleft())
+        passed: list[Reviewed] = []
+        for event in events:
+            if isinstance(event, AudioEvent) and not self._relays:
+                event = self._spoken(event, out.agent)
+            if isinstance(event, TurnEvent):
+                continue  # the network's own, whom nobody hears
+            passed.append(event)
+        for event in out.told:
+            if isinstance(event, CallerWordEvent):
+                continue  # the network tells them too, and sooner
+            if isinstance(event, AgentWordEvent) and self._relays:
+                continue  # told as the network says them
+            if isinstance(event, CallEvent):
+                self.filter.state.make(event)
+            passed.append(event)
+        return passed
+
+    def _spoken(self, event: AudioEvent, cascade: Samples) -> AudioEvent:
+        """The beat's voice: the cascade's, from its first sound on."""
+        if not cascade.any():
+            return event
+        self.filter.drop()
+        return event.model_copy(update={"samples": cascade})
+
+    def _hand_over(self, reason: str) -> None:
+        if self._handed:
+            return
+        self._handed = True
+        state, rules = self.filter.state, self.service.rules
+        redact = rules.redactor
+        said = state.transcript()
+        message = Handover(
+            call_id=self.call_id,
+            time=self._now,
+            reason=self._clean(reason),
+            transcript=tuple(Line(speaker=who, text=redact.text(text)) for who, text in said),
+            order=tuple(redact.value(item) for item in state.order),
+            tone=state.tone,
+            waiting=redact.text(state.waiting),
+        )
+        self._told.append(
+            GuardEvent(
+                time=self._now,
+                action="handover",
+                reason=message.reason,
+                phrase=rules.config.breaker.handover,
+            )
+        )
+        self.service.operators.take(message)
+        self.filter.replace(rules.config.breaker.handover)
+
+    def _clean(self, text: str) -> str:
+        return self.service.rules.redactor.text(text)

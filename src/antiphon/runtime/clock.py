@@ -1,0 +1,450 @@
+"""Many calls on one beat: every 80 ms each of them hears a frame and says one.
+
+In: samples of callers, in pieces of any size, at any time. Out: once a beat and call, that beat's
+events. Nobody waits for a call whose input is late: it is left out of a beat or two while its
+agent is silent, so that no hole is torn into a word, and then hears silence in the place of what
+is missing. What came in a burst is heard at one frame a beat; what outgrows the backlog is dropped
+and counted.
+
+The slots stand in groups, an engine each, which are stepped by a few threads. A group's size never
+changes, so that a call's result does not depend on how many others there are. The clock knows
+nothing of sockets, protocols or event loops.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import Annotated, Literal
+
+import numpy as np
+import numpy.typing as npt
+from pydantic import BaseModel, ConfigDict, Field, SkipValidation
+
+from antiphon.audio import SAMPLE_RATE
+from antiphon.audio.quick_resample import QuickResampler
+from antiphon.errors import AntiphonError, AudioError
+from antiphon.runtime.agent import Agent
+from antiphon.runtime.caller_buffer import BACKLOG, PREBUFFER, CallerBuffer
+from antiphon.runtime.engine import END, PAD, Engine, StepInput, StepOutput, forced
+from antiphon.runtime.events import Event, Samples
+from antiphon.runtime.latency import AUDIBLE
+from antiphon.runtime.session import SECONDS, Session
+
+GROUP = 4  # slots of an engine: a step for one of four costs what a step for all four does
+CATCH_UP = 12  # beats that may be late and are still made up for; beyond that time is let go
+HUSH = 6  # frames for which an agent that was stopped stays silent whatever it wants
+_REMEMBERED = 45_000  # beats whose cost is kept: an hour
+
+_log = logging.getLogger(__name__)
+
+
+class ClockFull(AntiphonError):
+    """Every slot of the clock is taken."""
+
+
+class HeardEvent(BaseModel):
+    """The caller's side of a beat: the first of its events."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True)
+
+    type: Literal["heard"] = "heard"
+    time: float
+    """Seconds of the call that have been heard, this frame included."""
+    samples: Annotated[Samples, SkipValidation] = Field(repr=False)
+    """The frame as the network got it, float32 [1280], 16 kHz."""
+    filled: int = 0
+    """How many of its samples are silence in the place of what had not come."""
+    out: Annotated[StepOutput, SkipValidation] = Field(repr=False)
+    """All that the network made of it: voice activity, text ids, turn, tone, confidence."""
+
+
+class EndedEvent(BaseModel):
+    """The clock ended a call by itself: the last of its events."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    type: Literal["ended"] = "ended"
+    time: float
+    reason: str
+
+
+ClockEvent = Event | HeardEvent | EndedEvent
+Tell = Callable[[Sequence[ClockEvent]], None]
+
+
+class Line:
+    """One call's place on a clock. Its methods may be called from any thread and return at once."""
+
+    def __init__(self, clock: Clock, tell: Tell, seed: int, rate: int) -> None:
+        self._clock, self._tell, self.seed = clock, tell, seed
+        self._buffer = CallerBuffer(clock.prebuffer, clock.backlog)
+        self._resample = QuickResampler(rate, SAMPLE_RATE)
+        self._lock = threading.Lock()
+        self._orders: deque[tuple[str, str]] = deque()
+        self.session: _HushedSession | None = None
+        """The clock's own: the call in its slot, once it has one."""
+        self.engine: _Group | None = None
+        """The clock's own."""
+        self.open = True
+
+    def push(self, samples: npt.ArrayLike) -> None:
+        """The caller's next samples, float [N] at the line's rate, any N.
+
+        Raises AudioError for what is not one channel of finite numbers.
+        """
+        new = np.asarray(samples, dtype=np.float32)
+        if new.ndim != 1 or not np.isfinite(new).all():
+            raise AudioError(f"a line takes one channel of finite samples, got shape {new.shape}")
+        with self._lock:
+            self._buffer.push(self._resample(new))
+
+    def say(self, text: str) -> None:
+        """From the next beat on the agent says `text`. Raises AntiphonError for unsayable text."""
+        self._clock.check_sayable(text)
+        with self._lock:
+            self._orders.append(("say", text))
+
+    def hush(self) -> None:
+        """The agent ends its turn with the next beat; what is left of its voice is its coda."""
+        with self._lock:
+            self._orders.append(("hush", ""))
+
+    def clear(self) -> None:
+        """Forget what waits of the caller's samples."""
+        with self._lock:
+            self._buffer.clear()
+
+    def flush(self) -> None:
+        """Nothing more comes for now: what waits is heard without waiting for the rest."""
+        with self._lock:
+            self._buffer.flush()
+
+    def close(self) -> None:
+        """Leave the clock. The place is free at once; `tell` is not called again."""
+        with self._lock:
+            was, self.open = self.open, False
+        if was:
+            self._clock.leave(self)
+
+    @property
+    def backlog(self) -> float:
+        """Seconds of the caller that wait."""
+        return self._buffer.waiting / SAMPLE_RATE
+
+    @property
+    def dropped(self) -> float:
+        """Seconds of the caller that were lost because too much waited."""
+        return self._buffer.dropped / SAMPLE_RATE
+
+    def begin(self) -> tuple[Samples, int] | None:
+        """The clock's own: this beat's frame, and how much of it is fill; None: not this beat.
+
+        Orders are carried out.
+        """
+        session = self.session
+        assert session is not None
+        with self._lock:
+            orders, self._orders = self._orders, deque()
+        for order, text in orders:
+            if order == "say":
+                session.say(text)
+            else:
+                session.hush()
+        with self._lock:
+            return self._buffer.take(may_wait=not session.busy)
+
+    def tell(self, events: Sequence[ClockEvent]) -> None:
+        """The clock's own: hand a beat's events over."""
+        if self.open:
+            self._tell(events)
+
+
+class Clock:
+    """`slots` places on one beat of 80 ms, in a thread of its own.
+
+    group: slots of one engine. threads: how many engines are stepped at a time. `prebuffer` and
+    `backlog` are seconds. Without `start` the clock stands, and `beat` moves it by hand.
+
+    >>> with Clock(agent, slots=16) as clock:                 # doctest: +SKIP
+    ...     line = clock.open(lambda events: ...)
+    ...     line.push(samples)
+    """
+
+    def __init__(
+        self,
+        agent: Agent,
+        slots: int,
+        *,
+        group: int = GROUP,
+        threads: int = 1,
+        prebuffer: float = PREBUFFER,
+        backlog: float = BACKLOG,
+        catch_up: int = CATCH_UP,
+    ) -> None:
+        if slots < 1 or group < 1 or threads < 1:
+            raise AntiphonError("a clock needs at least one slot, one group and one thread")
+        if agent.bundle.manifest.batch != "dynamic":
+            group = agent.bundle.manifest.batch
+        self.slots, self.prebuffer, self.backlog = slots, prebuffer, backlog
+        self.bundle = agent.bundle.manifest.name
+        """The name of the agent's bundle."""
+        self.text_lead = agent.bundle.manifest.delays.text_lead
+        """Frames by which the agent's text leads its voice."""
+        self.beats = 0
+        """Beats done."""
+        self.missed = 0
+        """Beats that were not over 80 ms after they were due."""
+        self.skipped = 0
+        """Beats that were let go because the clock was too far behind."""
+        self.process_seconds: deque[float] = deque(maxlen=_REMEMBERED)
+        self._agent, self._catch_up = agent, catch_up
+        self._groups = [_Group(agent, group) for _ in range(-(-slots // group))]
+        self._pool = ThreadPoolExecutor(threads, "antiphon-step") if threads > 1 else None
+        self._lock = threading.Lock()
+        self._wake = threading.Condition(self._lock)
+        self._lines: list[Line] = []
+        self._gone: list[Line] = []
+        self._running = False
+        self._thread: threading.Thread | None = None
+
+    # -- for those who call -----------------------------------------------------
+
+    @property
+    def active(self) -> int:
+        """Lines that are open."""
+        return len(self._lines)
+
+    def open(self, tell: Tell, *, seed: int = 0, rate: int = SAMPLE_RATE) -> Line:
+        """A place on the clock from the next beat on; `rate` (Hz) is that of what will be pushed.
+
+        `tell` is called once a beat, from one of the clock's threads, with that beat's events: a
+        HeardEvent, an AudioEvent and what else there was; after an EndedEvent no more, and not for
+        a beat that the line is left out of. It must only hand them over. Raises ClockFull.
+        """
+        line = Line(self, tell, seed, rate)
+        with self._wake:
+            if len(self._lines) >= self.slots:
+                raise ClockFull(f"all {self.slots} places are taken")
+            self._lines.append(line)
+            self._wake.notify()
+        return line
+
+    def check_sayable(self, text: str) -> None:
+        """Raises AntiphonError when there is nothing in `text` that the voice can say."""
+        self._agent.pieces.words(text)
+
+    def leave(self, line: Line) -> None:
+        """Called by a line that was closed."""
+        with self._wake:
+            if line in self._lines:
+                self._lines.remove(line)
+                self._gone.append(line)
+                self._wake.notify()
+
+    # -- the beat ---------------------------------------------------------------
+
+    def start(self) -> None:
+        """Begin to beat."""
+        if self._thread is None:
+            self._running = True
+            self._thread = threading.Thread(target=self._run, name="antiphon-clock", daemon=True)
+            self._thread.start()
+
+    def stop(self) -> None:
+        """End the beat; lines that are open hear nothing more."""
+        with self._wake:
+            self._running = False
+            self._wake.notify()
+        if self._thread is not None:
+            self._thread.join()
+            self._thread = None
+        if self._pool is not None:
+            self._pool.shutdown()
+
+    def __enter__(self) -> Clock:
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    def beat(self) -> None:
+        """One beat, now: every open line hears a frame and is told what came of it."""
+        with self._lock:
+            gone, self._gone = self._gone, []
+            lines = list(self._lines)
+        for line in gone:
+            _free(line)
+        for line in lines:
+            if line.session is None:
+                self._seat(line)
+        busy = [group for group in self._groups if group.lines]
+        if self._pool is None or len(busy) < 2:
+            for group in busy:
+                group.step()
+        else:
+            list(self._pool.map(_Group.step, busy))
+        self.beats += 1
+
+    def _seat(self, line: Line) -> None:
+        """Give a new line its slot: in the fullest group that has one, so that few are stepped."""
+        group = max((g for g in self._groups if g.free), key=lambda g: len(g.lines))
+        try:
+            group.seat(line)
+        except Exception as error:
+            _log.exception("a call could not be begun")
+            _end(line, f"the call could not be begun: {error}")
+
+    def _run(self) -> None:
+        due: float | None = None
+        while True:
+            with self._wake:
+                while self._running and not self._lines and not self._gone:
+                    due = None
+                    self._wake.wait()
+                if not self._running:
+                    return
+            now = time.perf_counter()
+            due = now if due is None else due
+            if now < due:
+                time.sleep(due - now)
+            elif now - due > self._catch_up * SECONDS:
+                late = int((now - due) / SECONDS)
+                self.skipped += late
+                due += late * SECONDS
+            began = time.perf_counter()
+            try:
+                self.beat()
+            except Exception:
+                _log.exception("a beat failed")
+            over = time.perf_counter()
+            self.process_seconds.append(over - began)
+            due += SECONDS
+            if over > due:
+                self.missed += 1
+
+
+class _HushedSession(Session):
+    """A session whose agent can be stopped."""
+
+    _hushed = 0
+
+    @property
+    def busy(self) -> bool:
+        """Whether the agent speaks, or is to: then its frames must not stop."""
+        out = self.last
+        if self.saying or self._hushed:
+            return True
+        return out is not None and (
+            int(np.argmax(out.turn)) != 0 or float(np.abs(out.agent).max()) >= AUDIBLE
+        )
+
+    def hush(self) -> None:
+        """End the agent's turn with the next frame, and keep it silent for a moment."""
+        self._script = None
+        self._hushed = HUSH
+
+    def next_input(self) -> tuple[int, StepInput]:
+        if not self._hushed:
+            return super().next_input()
+        script, self._script = self._script, None  # words given meanwhile come after the end
+        slot, given = super().next_input()
+        self._script = script
+        given = forced(given, END if self._hushed == HUSH else PAD)
+        self._hushed = 0 if script is not None else self._hushed - 1
+        return slot, given
+
+
+@dataclass(eq=False)
+class _Group:
+    """An engine and the lines in its slots."""
+
+    agent: Agent
+    size: int
+    lines: list[Line] = field(default_factory=list[Line])
+
+    def __post_init__(self) -> None:
+        self.engine: Engine = self.agent.engine(self.size)
+
+    @property
+    def free(self) -> bool:
+        return len(self.lines) < self.size
+
+    def seat(self, line: Line) -> None:
+        agent = self.agent
+        line.session = _HushedSession(self.engine, agent.pieces, agent.vocabulary, seed=line.seed)
+        line.engine = self
+        self.lines.append(line)
+
+    def step(self) -> None:
+        """A frame of every line. What fails ends the lines that it concerns, and no other."""
+        given: dict[int, StepInput] = {}
+        heard: dict[int, tuple[Line, _HushedSession, Samples, int]] = {}
+        for line in list(self.lines):
+            session = line.session
+            if not line.open or session is None:
+                continue
+            try:
+                taken = line.begin()
+                if taken is None:
+                    continue
+                frame, filled = taken
+                session.feed(frame)
+                slot, wanted = session.next_input()
+            except Exception as error:
+                self._fail([line], error)
+                continue
+            given[slot] = wanted
+            heard[slot] = (line, session, frame, filled)
+        if not given:
+            return
+        try:
+            outputs = self.engine.step(given)
+        except Exception as error:
+            self._fail([line for line, *_ in heard.values()], error)
+            # What the engine's buffers hold now is not known.
+            self.engine = self.agent.engine(self.size)
+            return
+        for slot, (line, session, frame, filled) in heard.items():
+            out = outputs[slot]
+            try:
+                if not np.isfinite(out.agent).all():
+                    raise AntiphonError("the network gave NaN")
+                session.accept(out)
+                told: list[ClockEvent] = [
+                    HeardEvent(time=session.time, samples=frame, filled=filled, out=out)
+                ]
+                told += session.events()
+                line.tell(told)
+            except Exception as error:
+                self._fail([line], error)
+
+    def _fail(self, lines: Sequence[Line], error: Exception) -> None:
+        _log.error("%d calls end: %s", len(lines), error, exc_info=error)
+        for line in lines:
+            _end(line, f"engine: {str(error) or type(error).__name__}")
+
+
+def _end(line: Line, reason: str) -> None:
+    """End a line from the clock's side."""
+    now = line.session.time if line.session is not None else 0.0
+    try:
+        line.tell([EndedEvent(time=now, reason=reason)])
+    except Exception:
+        _log.exception("nobody took the end of a call")
+    line.close()
+
+
+def _free(line: Line) -> None:
+    """Give a line's slot back; between beats only."""
+    if line.session is not None:
+        line.session.close()
+    if line.engine is not None and line in line.engine.lines:
+        line.engine.lines.remove(line)
+    line.session = line.engine = None

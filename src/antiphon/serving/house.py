@@ -1,0 +1,72 @@
+"""What every protocol's door needs: the server's parts, and how a visitor is let in or refused."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from fastapi import WebSocket
+from fastapi.responses import JSONResponse
+from starlette.requests import HTTPConnection
+
+from antiphon.corpus.calls import Tool
+from antiphon.runtime.agent import Agent
+from antiphon.runtime.clock import Clock
+from antiphon.serving.admission import Capacity, Reception, Refused
+from antiphon.serving.auth import Caller, Denied, Gatekeeper, shown_key
+from antiphon.serving.config import ServerConfig
+
+if TYPE_CHECKING:
+    from antiphon.serving.rest import Bench
+
+
+@dataclass
+class House:
+    """The parts of a running server; `app.state.house`."""
+
+    config: ServerConfig
+    agent: Agent
+    clock: Clock
+    reception: Reception
+    gatekeeper: Gatekeeper
+    capacity: Capacity
+    bench: Bench
+    """Threads for work beside the calls."""
+
+    @property
+    def model(self) -> str:
+        """The bundle's name: what clients are told as the model."""
+        return self.agent.bundle.manifest.name
+
+    @property
+    def instructions(self) -> str:
+        """What the agent is, from its scenario."""
+        return self.agent.scenario.description
+
+    @cached_property
+    def tools(self) -> tuple[Tool, ...]:
+        """The tools that the agent was made for."""
+        return tuple(Tool.model_validate(tool) for tool in self.agent.bundle.manifest.tools)
+
+
+def welcome(house: House, visitor: HTTPConnection) -> Caller:
+    """Who is at the door. Raises Refused for those who may not come in."""
+    protocols = visitor.scope.get("subprotocols") or ()
+    try:
+        house.gatekeeper.check_origin(visitor.headers.get("origin"), visitor.headers.get("host"))
+        return house.gatekeeper.caller(shown_key(visitor.headers, protocols))
+    except Denied as denied:
+        house.reception.refused[denied.code] += 1
+        raise Refused(denied.status, denied.code, denied.message) from None
+
+
+async def refuse(socket: WebSocket, refused: Refused) -> None:
+    """Answer a handshake with HTTP; where the server cannot, accept it and close with 1013."""
+    if "websocket.http.response" in socket.scope.get("extensions", {}):
+        await socket.send_denial_response(
+            JSONResponse(refused.body(), refused.status, refused.headers())
+        )
+        return
+    await socket.accept()
+    await socket.close(1013 if refused.status in (429, 503) else 1008, refused.message[:120])
