@@ -113,7 +113,7 @@ def run(
         from antiphon.serving.config import ServerConfig
         from antiphon.serving.logs import LogConfig
         from antiphon.serving.server import Server
-        from antiphon.serving.store.config import Retention, StoreConfig
+        from antiphon.serving.store.config import Retention, StoreConfig, default_folder
         from antiphon.serving.traces import TraceConfig
         from antiphon.serving.watch import WatchConfig, watching
     except ImportError as error:
@@ -137,10 +137,9 @@ def run(
             session_seconds=session_minutes * 60,
             seed=seed,
         )
-        kept = {"folder": store.expanduser()} if store else {}
         watch_config = WatchConfig(
             store=StoreConfig(
-                **kept,
+                folder=store.expanduser() if store else default_folder(),
                 url=store_url,
                 record=record,
                 audit_key=audit_key.expanduser() if audit_key else None,
