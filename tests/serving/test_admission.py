@@ -53,11 +53,20 @@ def test_capacity_is_what_fits_into_the_budget(
 ) -> None:
     asked = costs(monkeypatch, base=2.0, each=2.0)
     found = measure(agent, ServerConfig(budget=0.5, threads=2, group=4))
-    assert asked == [4, 12, 20]
-    assert found.slots == 12
+    assert asked == [8, 16, 24, 20]
+    assert found.slots == 16
     assert found.budget_ms == pytest.approx(40)
-    assert "12 calls at once" in str(found)
-    assert "12: 26.0 ms" in str(found)
+    assert "16 calls at once" in str(found)
+    assert "16: 34.0 ms, 20: 42.0 ms, 24" in str(found)
+
+
+def test_single_groups_are_tried_where_one_for_each_thread_is_too_much(
+    agent: Agent, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = costs(monkeypatch, base=2.0, each=2.0)
+    assert measure(agent, ServerConfig(budget=0.5, threads=4, group=4)).slots == 16
+    assert measure(agent, ServerConfig(budget=0.2, threads=4, group=4)).slots == 4
+    assert asked == [16, 32, 28, 24, 20, 16, 12, 8, 4]
 
 
 def test_capacity_ends_where_it_was_told_to(agent: Agent, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -89,6 +89,25 @@ def test_a_server_without_calls_ends_at_once(tiny_bundle: Path) -> None:
 
 
 @pytest.mark.slow
+def test_a_second_signal_ends_the_calls_at_once(tiny_bundle: Path) -> None:
+    async def call(child: subprocess.Popen[str], url: str) -> None:
+        async with connect(f"{url}/v1/realtime") as socket:
+            await socket.recv()
+            child.send_signal(signal.SIGTERM)
+            await asyncio.sleep(0.3)
+            began = time.monotonic()
+            child.send_signal(signal.SIGTERM)
+            closed = await until_closed(socket)
+            assert time.monotonic() - began < 5
+            assert closed.rcvd is not None
+            assert closed.rcvd.code == 1001
+
+    with process(tiny_bundle, "--slots", "1", "--drain", "60", "--no-keep") as (child, url):
+        asyncio.run(asyncio.wait_for(call(child, url), 40))
+        assert child.wait(15) == 0
+
+
+@pytest.mark.slow
 def test_everything_is_there(tiny_bundle: Path, tmp_path: Path) -> None:
     async def call(url: str) -> None:
         async with connect(f"{url}/v1/realtime") as socket:

@@ -67,6 +67,9 @@ def run(
         float, typer.Option(help="Seconds that calls may go on after SIGTERM.")
     ] = 60.0,
     session_minutes: Annotated[float, typer.Option(help="The longest call.")] = 60.0,
+    guard: Annotated[
+        bool, typer.Option("--guard", help="Check what the agent says before it is heard.")
+    ] = False,
     store: Annotated[
         Path | None,
         typer.Option(
@@ -108,9 +111,11 @@ def run(
         antiphon serve --slots 8 --no-record       eight calls at once, no sound kept
     """
     try:
+        from antiphon.runtime.agent import Agent
         from antiphon.serving.admission import Capacity
         from antiphon.serving.app import create_app
         from antiphon.serving.config import ServerConfig
+        from antiphon.serving.guarding import guarding, service_of
         from antiphon.serving.logs import LogConfig
         from antiphon.serving.server import Server
         from antiphon.serving.store.config import Retention, StoreConfig, default_folder
@@ -162,7 +167,15 @@ def run(
     with watching(watch_config) as watch:
         if slots is None:
             print("Measuring how many calls this machine carries ...", flush=True)
-        app = create_app(config, observers=watch.observers, routers=watch.routers, found=found)
+        agent = Agent.load(bundle)
+        app = create_app(
+            config,
+            agent=agent,
+            observers=watch.observers,
+            stages=[guarding(service_of(agent))] if guard else [],
+            routers=watch.routers,
+            found=found,
+        )
         watch.attach(app)
         Server(app, config, ready=ready).run()
 

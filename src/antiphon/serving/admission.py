@@ -29,7 +29,7 @@ from antiphon.serving.config import ServerConfig
 
 SPREAD = 5  # beats that are measured for a number of slots
 WARM = 2  # beats before them
-WORTH_IT = 1.02  # a group more must not cost more than its share of the budget, but for noise
+NOISE = 1.02  # by how much a measured beat may be over the budget
 
 _log = logging.getLogger(__name__)
 
@@ -98,21 +98,25 @@ def measure(agent: Agent, config: ServerConfig) -> Capacity:
         return Capacity(slots=config.slots, threads=threads, group=config.group)
     budget = config.budget * SECONDS
     steps: list[tuple[int, float]] = []
-    best = 0
-    slots = config.group
-    while True:
+
+    def fits(slots: int) -> bool:
         cost = beat_cost(agent, slots, group=config.group, threads=threads)
         steps.append((slots, cost * 1e3))
-        if cost > budget * WORTH_IT:
+        return cost <= budget * NOISE
+
+    # Every thread gets a group more at a time; where that is too much, single groups are tried.
+    stride = config.group * threads
+    best = 0
+    while best < config.most_slots and fits(min(best + stride, config.most_slots)):
+        best = min(best + stride, config.most_slots)
+    for slots in range(steps[-1][0] - config.group, best, -config.group):
+        if fits(slots):
+            best = slots
             break
-        best = slots
-        if slots >= config.most_slots:
-            break
-        slots = min(config.most_slots, slots + config.group * threads)
     if best == 0:
-        # Not even one group: what a single call costs decides nothing, one is always taken.
         best = 1
-        _log.warning("a beat of %d calls costs %.0f ms here", steps[0][0], steps[0][1])
+        _log.warning("a beat of %d calls costs %.0f ms here", steps[-1][0], steps[-1][1])
+    steps.sort()
     return Capacity(
         slots=best,
         threads=threads,

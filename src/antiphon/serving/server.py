@@ -1,6 +1,6 @@
 """uvicorn with a drain: on SIGTERM no new calls, then the calls' own ends, then the server's.
 
-A second signal ends everything at once.
+A second signal ends the calls at once.
 """
 
 from __future__ import annotations
@@ -34,6 +34,7 @@ class Server(uvicorn.Server):
         """Raises AntiphonError where the certificate or its key cannot be used."""
         self._app, self._settings, self._ready = app, config, ready
         self._drain: asyncio.Task[None] | None = None
+        self._signals = 0
         try:
             settings = uvicorn.Config(
                 app,
@@ -102,9 +103,13 @@ class Server(uvicorn.Server):
                 loop.remove_signal_handler(sign)
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        """The first signal drains, the second one ends."""
-        if self._drain is not None:
+        """The first signal drains, the second ends the calls, and a third does not wait for it."""
+        self._signals += 1
+        if self._signals > 2:
             self.should_exit = self.force_exit = True
             return
-        wait = self._settings.drain_seconds if sig == signal.SIGTERM else 0.0
+        if self._drain is not None:
+            self._drain.cancel()
+        first = sig == signal.SIGTERM and self._signals == 1
+        wait = self._settings.drain_seconds if first else 0.0
         self._drain = asyncio.get_running_loop().create_task(self.finish(wait))

@@ -23,6 +23,7 @@ import numpy as np
 from antiphon.audio import SAMPLE_RATE
 from antiphon.corpus.calls import Tool
 from antiphon.errors import AntiphonError
+from antiphon.guard.events import GuardEvent
 from antiphon.runtime.clock import HeardEvent
 from antiphon.runtime.engine import FIRST_PIECE
 from antiphon.runtime.events import (
@@ -398,6 +399,8 @@ class Realtime:
                 self._extra("state", state=message.state)
             case ToneEvent():
                 self._extra("tone", tone=message.tone, probability=message.probability)
+            case GuardEvent():
+                self._extra("guard", guard=message.model_dump(mode="json"))
             case Turn():
                 self._extra("turn", turn=message.model_dump(mode="json"))
             case Dtmf():
