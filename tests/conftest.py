@@ -154,8 +154,12 @@ def script(tokenizer: Tokenizer) -> dict[str, list[int]]:
     return {name: row + [0] * (length - len(row)) for name, row in rows.items()}
 
 
-def make_graph(tokenizer: Tokenizer) -> onnx.ModelProto:
-    """The scripted agent as an ONNX graph with a bundle's inputs and outputs."""
+def make_graph(tokenizer: Tokenizer, *, styled: bool = False) -> onnx.ModelProto:
+    """The scripted agent as an ONNX graph with a bundle's inputs and outputs.
+
+    styled: it can be told how to speak, and then speaks louder, by a tenth for each style and a
+    hundredth for each speed.
+    """
     g = _Graph()
     rows = script(tokenizer)
     text_size, call_size = tokenizer.size, len(CallVocabulary.from_tools(TOOLS))
@@ -203,7 +207,13 @@ def make_graph(tokenizer: Tokenizer) -> onnx.ModelProto:
     loud = g.op("Where", sounding, g.constant(1.0), loud)
     heat = g.op("Mul", g.op("Gather", "temperature", one), g.constant(0.01))
     voice = g.op("Add", g.op("Mul", "noise_audio", heat), g.constant(0.2))
-    g.op("Mul", g.column(loud), voice, to="agent")
+    if styled:
+        weighed = g.op("Mul", g.real("control"), g.constant([[0.1, 0.01]]))
+        told = g.op("ReduceSum", weighed, g.integer([1]), keepdims=0)
+        loudness = g.op("Mul", loud, g.op("Add", told, g.constant(1.0)))
+    else:
+        loudness = loud
+    g.op("Mul", g.column(loudness), voice, to="agent")
 
     g.real(speech, to="vad")
     listening, speaking = np.eye(4)[0], np.eye(4)[1]
@@ -216,10 +226,12 @@ def make_graph(tokenizer: Tokenizer) -> onnx.ModelProto:
     new = {"clock": clock, "heard": heard, "quiet": quiet, "since": since}
     for name in names:
         g.op("Where", "active", new[name], f"state.{name}", to=f"next.{name}")
-    return _model(g, names, text_size, call_size)
+    return _model(g, names, text_size, call_size, styled)
 
 
-def _model(g: _Graph, names: tuple[str, ...], text_size: int, call_size: int) -> onnx.ModelProto:
+def _model(
+    g: _Graph, names: tuple[str, ...], text_size: int, call_size: int, styled: bool
+) -> onnx.ModelProto:
     real, whole, flag = TensorProto.FLOAT, TensorProto.INT64, TensorProto.BOOL
     inputs = {
         "caller": (real, ["B", FRAME]),
@@ -232,6 +244,8 @@ def _model(g: _Graph, names: tuple[str, ...], text_size: int, call_size: int) ->
         "call_mask": (flag, ["B", call_size]),
         "force_text": (whole, ["B"]),
     }
+    if styled:
+        inputs["control"] = (whole, ["B", 2])
     outputs = {name: (whole, ["B"]) for name in ("agent_text", "caller_text", "call")}
     outputs |= {n: (real, ["B"]) for n in ("vad", "pitch", "energy", "confidence", "text_ready")}
     outputs |= {"agent": (real, ["B", FRAME]), "codes": (whole, ["B", CODES])}
@@ -248,13 +262,13 @@ def _model(g: _Graph, names: tuple[str, ...], text_size: int, call_size: int) ->
     return model
 
 
-def make_bundle(folder: Path, scenario: str = SCENARIO) -> Path:
+def make_bundle(folder: Path, scenario: str = SCENARIO, *, styled: bool = False) -> Path:
     """A whole bundle in `folder`; returns it."""
     folder.mkdir(parents=True, exist_ok=True)
     words = f"{CALLER} {AGENT} hello there small mocha four".split()
     tokenizer = Tokenizer.train([CALLER, AGENT, *words] * 4, pieces=60)
     tokenizer.save(folder / "tokenizer.model")
-    onnx.save(make_graph(tokenizer), str(folder / "step.onnx"))
+    onnx.save(make_graph(tokenizer, styled=styled), str(folder / "step.onnx"))
     (folder / "scenario.yaml").write_text(scenario)
     (folder / "card.md").write_text("# Tiny\n\nA scripted agent.\n")
     manifest = BundleManifest(

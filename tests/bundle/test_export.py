@@ -113,10 +113,27 @@ def test_fine_tuning_starts_from_what_the_bundle_holds(made: tuple[Path, Duplex,
     start_from(again, folder, vocabulary)
     mel = torch.randn(1, 8, 80)
     with torch.no_grad():
-        ours, _ = again.eval().step(mel, again.initial_state(1))
-        theirs, _ = duplex.step(mel, duplex.initial_state(1))
+        told = torch.tensor([[2, 3]])
+        ours, _ = again.eval().step(mel, told, again.initial_state(1))
+        theirs, _ = duplex.step(mel, told, duplex.initial_state(1))
     torch.testing.assert_close(ours, theirs, atol=0.2, rtol=0.1)
     assert codec_of(folder).config == codec.config
+
+
+def test_a_bundle_from_before_styles_starts_as_one_that_is_told_none(
+    made: tuple[Path, Duplex, Codec], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder, duplex, _ = made
+    load = graph_weights.load
+
+    def without_styles(*where: Path) -> dict[str, torch.Tensor]:
+        found = load(*where)
+        return {name: value for name, value in found.items() if ".control." not in name}
+
+    monkeypatch.setattr(graph_weights, "load", without_styles)
+    again = Duplex(duplex.config)
+    start_from(again, folder, load_scenario(SCENARIO).call_vocabulary)
+    assert not any(table.weight.any() for table in again.control)
 
 
 def test_a_scenario_with_other_calls_keeps_the_tokens_that_both_name(

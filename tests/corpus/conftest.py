@@ -54,7 +54,9 @@ class Beeps:
     def __init__(self, name: str, speaker: Speaker) -> None:
         self.name, self.speaker = name, speaker
 
-    def speak(self, text: str, rng: random.Random, tone: str = "neutral") -> Speech:
+    def speak(
+        self, text: str, rng: random.Random, tone: str = "neutral", speed: float = 1.0
+    ) -> Speech:
         pitch = rng.uniform(200, 800)
         beep = 0.3 * np.sin(2 * np.pi * pitch * np.arange(3200) / 16_000)
         words: list[Timed] = []

@@ -11,7 +11,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from antiphon.corpus.calls import END, ITEM, PAD, Call, CallVocabulary
+from antiphon.corpus.calls import (
+    END,
+    ITEM,
+    PAD,
+    Call,
+    CallVocabulary,
+    Tool,
+    schema_error,
+    slot_values,
+)
 from antiphon.errors import ScenarioError
 
 SIZES = ["small", "large"]
@@ -195,3 +204,36 @@ def test_an_illegal_push_is_refused_and_a_reset_forgets_the_open_call() -> None:
 def test_a_schema_without_tokens_is_refused_by_name(schema: dict[str, Any]) -> None:
     with pytest.raises(ScenarioError, match="tool 't"):
         CallVocabulary.from_tools([{"name": "t", "parameters": schema}])
+
+
+@given(calls)
+def test_what_can_be_encoded_breaks_no_schema(call: Call) -> None:
+    assert schema_error(call.name, call.arguments, VOCABULARY.tools) == ""
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments", "why"),
+    [
+        ("order", {"items": [{"drink": "tea"}]}, "'tea' is not one of"),
+        ("order", {"items": "a latte"}, "is not of type 'array'"),
+        ("order", {}, "'items' is a required property"),
+        ("change", {"drink": "latte", "milk": "oat"}, "'milk' was unexpected"),
+        ("number", {"digits": "1"}, "does not match"),
+    ],
+)
+def test_a_schema_error_says_what_is_wrong(name: str, arguments: dict[str, Any], why: str) -> None:
+    found = schema_error(name, arguments, VOCABULARY.tools)
+    assert found.startswith(f"Its call of {name} breaks the schema: ")
+    assert why in found
+
+
+def test_a_call_of_no_tool_is_a_schema_error() -> None:
+    assert schema_error("fly", {}, VOCABULARY.tools) == "It called fly, which is no tool."
+    assert schema_error("fly", {}, [Tool(name="fly", parameters={"type": "object"})]) == ""
+
+
+def test_slot_values_are_those_of_a_call_and_of_its_items() -> None:
+    items = [{"drink": "latte", "hot": True}, {"drink": "mocha"}, "no object"]
+    found = slot_values({"items": items, "cups": 2, "notes": []})
+    assert list(found) == [("drink", "latte"), ("hot", "True"), ("drink", "mocha"), ("cups", "2")]
+    assert list(slot_values({})) == []

@@ -172,7 +172,7 @@ def test_the_agents_words_are_few(cafe: Scenario) -> None:
         for sentence in islice(agent_sentences(cafe, random.Random(0)), 2000)
         for word in sentence.split()
     }
-    assert len(words) < 140
+    assert len(words) < 150
 
 
 def test_the_agent_waits_longer_after_words_that_callers_go_on_from(
@@ -188,3 +188,33 @@ def test_the_agent_waits_longer_after_words_that_callers_go_on_from(
     assert len(waits[True]) > 50
     assert len(waits[False]) > 50
     assert max(waits[True]) < median(waits[False])
+
+
+def test_the_agents_style_follows_the_callers_tone_unless_it_is_directed(
+    cafe: Scenario, dialogues: list[Dialogue]
+) -> None:
+    styles = cafe.dialogue.styles
+    directed = [dialogue for dialogue in dialogues if dialogue.directed]
+    assert 0.15 < len(directed) / len(dialogues) < 0.3
+    for dialogue in dialogues:
+        for turn in dialogue.turns:
+            if dialogue.directed:
+                assert turn.style == dialogue.directed.style
+            elif turn.speaker == "agent":
+                assert turn.style == styles.get(turn.tone, "neutral")
+    assert len({dialogue.directed for dialogue in directed}) > 15
+
+
+def test_short_turns_break_in_more_often_and_some_are_noticed_late(
+    cafe: Scenario, dialogues: list[Dialogue]
+) -> None:
+    shape = cafe.dialogue
+    later = [turn for d in dialogues for turn in d.turns[1:] if turn.speaker == "caller"]
+    short = [turn.breaks_in for turn in later if len(turn.text.split()) <= shape.short_turn]
+    long = [turn.breaks_in for turn in later if len(turn.text.split()) > shape.short_turn]
+    assert sum(at is not None for at in short) / len(short) > 0.4
+    assert 0.2 < sum(at is not None for at in long) / len(long) < 0.33
+    yields = [turn.yields for turn in later if turn.breaks_in is not None]
+    late = [seconds for seconds in yields if seconds > shape.yields[1]]
+    assert 0.1 < len(late) / len(yields) < 0.3
+    assert max(late) <= shape.late_yields[1]

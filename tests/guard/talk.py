@@ -154,7 +154,7 @@ class Talk:
             tone=zeros,
             pitch=0.0,
             energy=0.0,
-            confidence=0.9,
+            confidence=0.9 - at * 1e-5,  # a network's outputs are never alike
             text_ready=0.0,
             codes=np.zeros(1, dtype=np.int64),
         )

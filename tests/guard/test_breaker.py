@@ -50,7 +50,7 @@ def test_a_fault_of_the_engine_brings_it_at_once() -> None:
 
 
 def test_missed_deadlines_add_up() -> None:
-    signals = [(float(i), Trouble("missed", "late")) for i in range(5)]
+    signals = [(float(i), Trouble("missed", "late")) for i in range(25)]
     assert levels(Breaker(RULES), *signals)[-2:] == ["guarded", "cascade"]
 
 

@@ -6,7 +6,7 @@ import itertools
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import TypeAdapter
 
@@ -59,6 +59,7 @@ def test_every_calibrator_mends_on_other_data(fit: object) -> None:
     assert again(0.7) == mend(0.7)
 
 
+@settings(deadline=None)
 @given(
     st.lists(
         st.tuples(st.floats(0, 1, allow_subnormal=False), st.booleans()), min_size=1, max_size=60
@@ -71,6 +72,7 @@ def test_isotonic_only_rises_and_stays_within(pairs: list[tuple[float, bool]]) -
     assert all(a <= b + 1e-9 for a, b in itertools.pairwise(values))
 
 
+@settings(deadline=None)
 @given(
     st.lists(st.tuples(st.floats(0, 1, allow_subnormal=False), st.booleans()), max_size=60),
     st.floats(0, 0.5, allow_subnormal=False),

@@ -65,3 +65,18 @@ def test_a_scenario_that_never_refuses_asks_again(bar: Scenario) -> None:
     intents = {k: v for k, v in bar.intents.items() if k != "out_of_domain"}
     mute = bar.model_copy(update={"intents": intents})
     assert guard_of(mute).phrase_for("claims", mute) == AGAIN
+
+
+def test_styles_and_intents_that_there_are_not_are_told(bar: Scenario) -> None:
+    with pytest.raises(ScenarioError, match=r"guard.style: 'angry'"):
+        guard_of(with_guard(bar, {"style": "angry"}))
+    with pytest.raises(ScenarioError, match=r"unknown intent 'boss'"):
+        guard_of(with_guard(bar, {"breaker": {"person_intents": ["boss"]}}))
+
+
+def test_the_cafes_own_section_is_read(cafe: Scenario) -> None:
+    config = guard_of(cafe)
+    assert config.redact.slots == {"digits": "loyalty"}
+    assert config.phrase_for("unsafe", cafe) == "sorry, i can't help with that."
+    assert "person" in cafe.intents
+    assert config.breaker.handover in config.all_phrases(cafe)

@@ -87,3 +87,10 @@ def test_somebody_elses_voice_is_told() -> None:
     assert not watch(voice(190), own)
     assert kinds(watch(voice(95), own)) == {"stranger"}
     assert VoicePrint.of([np.zeros(RATE, dtype=np.float32)]) is None
+
+
+def test_a_long_faint_sibilant_after_a_voice_passes() -> None:
+    rng = np.random.default_rng(2)
+    hiss = (0.02 * rng.standard_normal(8_000)).astype(np.float32)
+    assert "noise" in kinds(watch(np.tile(hiss, 3)))  # alone it is a fault
+    assert not watch(np.concatenate((voice(200, 1.0), hiss, voice(200, 1.0))))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -221,3 +222,115 @@ def test_a_network_that_has_gone_is_answered_for(cafe: Scenario, standby: Any) -
     assert "four fifty" in words
     assert any(np.isclose(e.samples, 0.5).any() for e in out if e.type == "audio")
     guard.close()
+
+
+def test_a_network_that_has_gone_is_not_tried_again(cafe: Scenario, standby: Any) -> None:
+    shared, _ = service(cafe, standby=standby, cool=1.0, trial=1.0)
+    guard = shared.guard("a", None)
+    guard.failed("engine: it was killed")
+    for at in range(60):
+        guard.beat_alone(np.zeros(FRAME, np.float32), (at + 1) * 0.08)
+    assert guard.level == "cascade"
+    guard.close()
+
+
+def test_a_network_with_a_fault_is_tried_again_in_its_own_voice(
+    cafe: Scenario, standby: Any
+) -> None:
+    def spoil(at: int, samples: np.ndarray) -> np.ndarray:
+        return np.full(FRAME, np.nan, np.float32) if at == 5 else samples
+
+    shared, _ = service(cafe, standby=standby, cool=2.0, trial=1.0)
+    talk = Talk([], voice=tone, spoil=spoil, frames=70)
+    guard = shared.guard("a", talk.say)
+    run = talk.run(guard)
+    assert [e.data["after"] for e in run.guard if e.action == "level"] == ["cascade", "guarded"]
+    assert not guard.filter.only_given
+    assert guard._relays
+    guard.close()
+
+
+def test_an_engine_that_stands_still_is_replaced(cafe: Scenario, standby: Any) -> None:
+    shared, _ = service(cafe, standby=standby)
+    talk = Talk([], caller("how much is a large latte"), frames=60)
+    still = talk._out(0)
+    talk._out = lambda at: still  # type: ignore[method-assign]
+    guard = shared.guard("a", talk.say)
+    run = talk.run(guard)
+    assert guard.level == "cascade"
+    assert "stands still" in next(e.reason for e in run.guard if e.action == "level")
+    guard.close()
+
+
+def test_what_the_cascade_said_is_known_to_whoever_comes_next(cafe: Scenario, standby: Any) -> None:
+    shared, desk = service(cafe, standby=standby)
+    talk = Talk([], caller("how much is a large latte"), voice=tone, frames=30)
+    guard = shared.guard("a", talk.say)
+    talk.run(guard)
+    guard.failed("engine: it was killed")
+    for at in range(30, 70):
+        guard.beat_alone(np.zeros(FRAME, np.float32), (at + 1) * 0.08)
+    guard.switch("handover", "eve")
+    said = [line.text for line in desk.messages[0].transcript if line.speaker == "agent"]
+    assert any("four fifty" in text for text in said)
+    assert desk.messages[0].waiting == ""
+    guard.close()
+
+
+# -- who is asked for ----------------------------------------------------------
+
+
+def test_an_intent_of_the_scenario_asks_for_a_person(cafe: Scenario) -> None:
+    shared, desk = service(cafe, person=(), person_intents=("hours",))
+    talk = Talk([], caller("when are you open"), voice=tone, frames=40)
+    talk.run(shared.guard("a", talk.say))
+    assert desk.messages[0].reason == "The caller asked for a person."
+
+
+def test_who_asks_for_a_person_may_say_so_to_the_end(bar: Scenario) -> None:
+    shared, desk = service(bar)
+    talk = Talk([], caller("i want to speak to a person", 1.0, 1.2), voice=tone, frames=60)
+    quiet = talk._out
+
+    def out(at: int) -> Any:
+        return replace(quiet(at), vad=1.0 if at < 30 else 0.0)
+
+    talk._out = out  # type: ignore[method-assign]
+    run = talk.run(shared.guard("a", talk.say))
+    assert desk.messages[0].time == pytest.approx(31 * 0.08)
+    assert not run.audio[: 30 * FRAME].any()
+
+
+def test_faults_of_several_calls_are_the_services(bar: Scenario) -> None:
+    changes: list[Change] = []
+    shared, _ = service(bar, service_faults=2)
+    shared.on_change = changes.append
+    for name in ("a", "b"):
+        shared.guard(name, None).failed("engine: it was killed")
+    assert [change.after for change in changes] == ["cascade"]
+
+
+def test_missed_deadlines_are_the_services_too(bar: Scenario) -> None:
+    shared, _ = service(bar, missed=3)
+    count = iter([0, 1, 4, 4])
+    shared.deadlines = lambda: next(count)
+    for now in (0.0, 1.0, 2.0, 3.0):
+        shared.look(now)
+    assert shared.breaker.level == "cascade"
+
+
+def test_a_confidence_is_mended_before_it_counts(bar: Scenario) -> None:
+    low = {"kind": "platt", "slope": 1.0, "offset": -9.0}
+    shared, _ = service(bar, calibration=low, confidence={"up": 0.5, "down": 0.4, "least": 1})
+    talk = Talk([], caller("a large latte"), frames=40)
+    guard = shared.guard("a", None)
+    shared.monitor.confidence("a", 0.9)
+    guard.turn(FakeTurn())
+    talk.run(guard)
+    assert guard.breaker.state.high == {"confidence"}
+
+
+class FakeTurn:
+    """A caller's turn."""
+
+    speaker, text, start, end, tone = "caller", "a large latte", 0.0, 1.0, None

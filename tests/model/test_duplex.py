@@ -20,11 +20,12 @@ def test_steps_equal_whole() -> None:
         torch.cat([none, heard[:, :-1]], 1),
         torch.cat([none, call[:, :-1]], 1),
         torch.cat([torch.zeros(2, 1, 6, dtype=torch.int64), codes[:, :-1] + 1], 1),
+        torch.tensor([[1, 0], [5, 3]]),
     )
     whole, _ = network(mel, own)
     state, pieces = network.initial_state(2), []
     for t in range(frames):
-        z, new = network.step(mel[:, 8 * t : 8 * t + 8], state)
+        z, new = network.step(mel[:, 8 * t : 8 * t + 8], own.control, state)
         done = network.remember(state, text[:, t], heard[:, t], call[:, t], codes[:, t])
         state = {**new, **done}
         pieces.append(z)

@@ -58,4 +58,5 @@ def inputs(batch: int, seed: int, *, temperature: float = 0.5) -> Inputs:
         temperature=torch.full((2,), temperature),
         call_mask=torch.ones(batch, 12, dtype=torch.bool),
         force_text=torch.full((batch,), -1),
+        control=torch.randint(0, 6, (batch, 2), generator=generator),
     )

@@ -9,8 +9,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pydantic import TypeAdapter
+from tests.conftest import make_bundle
 
-from antiphon.errors import AntiphonError, AudioError
+from antiphon.corpus.delivery import delivery
+from antiphon.errors import AntiphonError, AudioError, BundleError
 from antiphon.runtime.agent import Agent
 from antiphon.runtime.events import (
     AgentWordEvent,
@@ -21,6 +23,7 @@ from antiphon.runtime.events import (
     ToneEvent,
     TurnEvent,
 )
+from antiphon.runtime.session import Session
 
 Caller = Callable[..., np.ndarray]
 
@@ -195,3 +198,60 @@ def test_events_are_a_typed_union(agent: Agent, spoken: Caller) -> None:
     for event in collect(agent, spoken(after=3.0), []):
         if not isinstance(event, AudioEvent):
             assert adapter.validate_json(adapter.dump_json(event)) == event
+
+
+# -- how the agent is told to speak ------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def styled(tmp_path_factory: pytest.TempPathFactory) -> Agent:
+    return Agent.load(make_bundle(tmp_path_factory.mktemp("styled") / "tiny", styled=True))
+
+
+def test_a_style_and_a_speed_reach_the_network_and_can_change(styled: Agent) -> None:
+    plain = styled.say("hello there")
+    told = styled.say("hello there", style="calm", speed=1.0)  # the second style, the third speed
+    assert np.abs(told).max() / np.abs(plain).max() == pytest.approx(1.23, rel=0.02)
+    silence = np.zeros(1280, dtype=np.float32)
+    levels: list[float] = []
+    with styled.session(mute=True) as session:
+        for style in (None, "apologetic"):
+            session.delivery = delivery(style)
+            session.say("hello")
+            while session.saying:
+                session.push(silence)
+            levels.append(float(np.abs(sound(list(session.events()))).max()))
+    assert levels[1] / levels[0] == pytest.approx(1.5, rel=0.05)
+
+
+def test_a_bundle_without_styles_refuses_them_and_runs_without(agent: Agent) -> None:
+    assert len(agent.say("hello there"))
+    with pytest.raises(BundleError, match="without styles and speeds"):
+        agent.say("hello there", speed=1.2)
+    with agent.session() as session, pytest.raises(BundleError, match="without styles"):
+        session.delivery = delivery("warm")
+    with pytest.raises(AntiphonError, match="no style"):
+        agent.session(style="angry")
+
+
+def test_slots_of_one_engine_speak_each_in_their_own_way(styled: Agent) -> None:
+    engine = styled.engine(2)
+    sessions = [
+        Session(engine, styled.pieces, styled.vocabulary, delivery=delivery(style), mute=True)
+        for style in (None, "neutral")
+    ]
+    heard: list[list[np.ndarray]] = [[], []]
+    for session in sessions:
+        session.say("hello there")
+    for _ in range(20):
+        given = {}
+        for session in sessions:
+            session.feed(np.zeros(1280, dtype=np.float32))
+            slot, wanted = session.next_input()
+            given[slot] = wanted
+        made = engine.step(given)
+        for index, (session, slot) in enumerate(zip(sessions, given, strict=True)):
+            session.accept(made[slot])
+            heard[index].append(made[slot].agent)
+    peaks = [float(np.abs(np.concatenate(voice)).max()) for voice in heard]
+    assert peaks[1] / peaks[0] == pytest.approx(1.1, rel=0.02)

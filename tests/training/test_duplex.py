@@ -1,21 +1,25 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 
+from antiphon.corpus.delivery import Delivery
 from antiphon.corpus.disk import Corpus
 from antiphon.training.duplex import (
     Crop,
     DuplexObjective,
     DuplexTask,
     LossConfig,
+    _told,
     collate,
 )
 from antiphon.training.lines import LineMel
 from antiphon.training.prepare import CODES, Flat, prepare
 from antiphon.training.rollout import Case, Rollout, exactly, hold
-from antiphon.training.streams import Timing
+from antiphon.training.streams import Streams, Timing
 from tests.model.tiny import CONFIG
 from tests.training.made import calls, corpus, tokenizer
 
@@ -118,3 +122,14 @@ def _call(flat: Flat, index: int) -> object:
 
     event = next(e for e in flat.items[index].events if e.kind == "call")
     return Call(name=event.data["name"], arguments=event.data["arguments"])
+
+
+def test_a_directed_conversation_is_always_told_and_others_now_and_then() -> None:
+    none = np.zeros(3, dtype=np.int64)
+    how = Delivery("calm", 1.0)
+    free = Streams(none, none, none, none, none, none, how)
+    rng = np.random.default_rng(0)
+    assert all(_told(replace(free, directed=True), 0.2, rng) == how.control for _ in range(50))
+    drawn = [_told(free, 0.2, rng) for _ in range(2000)]
+    assert set(drawn) == {(a, b) for a in (0, how.control[0]) for b in (0, how.control[1])}
+    assert sum(style > 0 for style, _ in drawn) / 2000 == pytest.approx(0.2, abs=0.04)

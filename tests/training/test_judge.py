@@ -48,7 +48,9 @@ class Beeps:
     def __exit__(self, *_: object) -> None:
         pass
 
-    def speak(self, text: str, rng: random.Random, tone: str = "neutral") -> Speech:
+    def speak(
+        self, text: str, rng: random.Random, tone: str = "neutral", speed: float = 1.0
+    ) -> Speech:
         Beeps.said += 1
         time = np.arange(800) / 16_000
         letters = normalise(text)[:30]

@@ -11,7 +11,7 @@ def test_adapters_start_as_nothing_train_alone_and_merge_into_the_weights() -> N
     network = duplex()
     names = set(network.state_dict())
     none = torch.zeros(1, 10, dtype=torch.int64)
-    own = Own(none, none, none, torch.zeros(1, 10, 6, dtype=torch.int64))
+    own = Own(none, none, none, torch.zeros(1, 10, 6, dtype=torch.int64), none[:, :2])
     mel = torch.randn(1, 80, 80)
     before = network(mel, own)[0]
     adapt(network, rank=4, alpha=8)

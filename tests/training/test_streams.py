@@ -3,6 +3,7 @@ from __future__ import annotations
 import numpy as np
 
 from antiphon.corpus.conversation import Event
+from antiphon.corpus.delivery import OWN, Delivery
 from antiphon.training.streams import (
     BACKCHANNELLING,
     SPEAKING,
@@ -112,3 +113,18 @@ def test_a_backchannel_of_the_agents_has_words_and_a_state_of_its_own() -> None:
     assert frames[0] == int(0.9 / 0.08) - 1
     assert TOKENS.text(got.text[: int(1.5 / 0.08)].tolist()) == "okay"
     assert (got.tone[int(0.6 / 0.08) : int(1.4 / 0.08)] == 0).all()
+
+
+def test_how_the_agent_speaks_is_read_from_its_first_turn() -> None:
+    made = conversation()
+    assert streams().delivery == OWN
+    told = {"style": "warm", "speed": 1.09, "directed": True}
+    events = [
+        event.model_copy(update={"data": {**event.data, **told}})
+        if event.speaker == "agent" and event.kind == "turn"
+        else event
+        for event in made.events
+    ]
+    got = align(50, made.words, events, TOKENS, calls(), Timing())
+    assert got.delivery == Delivery("warm", 1.09)
+    assert got.directed

@@ -78,6 +78,7 @@ def example_inputs(step: FrameStep, batch: int, seed: int = 0) -> Inputs:
         temperature=torch.tensor([0.0, 0.4]),
         call_mask=torch.ones(batch, config.call_vocabulary, dtype=torch.bool),
         force_text=torch.full((batch,), -1, dtype=torch.int64),
+        control=torch.zeros(batch, 2, dtype=torch.int64),
     )
 
 
@@ -239,7 +240,7 @@ def write(
     Raises:
         BundleError: the exported graph does not do what the network does.
     """
-    step = FrameStep(duplex, codec.decoder, timing.eagerness).eval()
+    step = FrameStep(duplex, codec.decoder, timing.eagerness, timing.yielding).eval()
     model, specs = to_onnx(step)
     model = plain_products(model)
     places = weights.match(model, {f"step.{n}": p for n, p in step.state_dict().items()})

@@ -22,6 +22,7 @@ from antiphon.errors import AntiphonError
 
 if TYPE_CHECKING:
     from antiphon.evaluation.commands import Report
+    from antiphon.evaluation.endurance import Exchange
     from antiphon.evaluation.speech import Reading
 
 
@@ -279,6 +280,92 @@ def codec(
         print(report.model_dump_json(indent=2))
     else:
         print_codec(report)
+
+
+@app.command()
+def styles(
+    bundle: Annotated[str, typer.Argument(help="The agent: a bundle's name or folder.")] = "cafe",
+    sentences: Annotated[int, typer.Option(min=2, help="How many sentences of its own.")] = 24,
+    seed: Seed = 0,
+    as_json: Json = False,
+) -> None:
+    """Let the agent speak in every style and at every speed, and measure whether it does.
+
+    Each style must be told from each other by pitch, level and tempo (effect sizes); the sentences
+    are drawn from what the agent says in its scenario.
+
+    Examples:
+
+        antiphon eval styles cafe
+
+        antiphon eval styles runs/cafe/bundle --sentences 10 --json
+    """
+    import random
+    from itertools import islice
+
+    from antiphon.cli.eval_tables import print_styles
+    from antiphon.corpus.delivery import SPEEDS, STYLES
+    from antiphon.corpus.dialogue import agent_sentences
+    from antiphon.evaluation.styles import measure, with_agent
+    from antiphon.runtime.agent import Agent
+
+    agent = Agent.load(bundle)
+    long = (s for s in agent_sentences(agent.scenario, random.Random(seed)) if len(s.split()) > 4)
+    chosen = list(dict.fromkeys(islice(long, 4 * sentences)))[:sentences]
+    total = len(chosen) * (len(STYLES) + len(SPEEDS))
+    with _progress(total, quiet=as_json, what="speaking") as advance:
+        figures = measure(
+            chosen, with_agent(agent), bundle=agent.bundle.folder.name, seed=seed, advance=advance
+        )
+    if as_json:
+        print(figures.model_dump_json(indent=2))
+    else:
+        print_styles(figures)
+
+
+@app.command()
+def endurance(
+    data: Annotated[
+        Path, typer.Option(help="Orders: a manifest of recordings with `path` and `slots`.")
+    ],
+    bundle: Annotated[str, typer.Argument(help="The agent: a bundle's name or folder.")] = "cafe",
+    minutes: Annotated[float, typer.Option(min=0.1, help="Length of a call.")] = 30.0,
+    calls: Annotated[int, typer.Option(min=1, help="How many calls.")] = 1,
+    seed: Seed = 0,
+    as_json: Json = False,
+) -> None:
+    """Hold calls of half an hour, order after order: do they end as they began?
+
+    Examples:
+
+        antiphon eval endurance cafe --data barista/manifest.jsonl
+
+        antiphon eval endurance cafe --data barista/manifest.jsonl --minutes 12 --calls 3 --json
+    """
+    from antiphon.cli.eval_tables import print_endurance
+    from antiphon.evaluation.commands import read_manifest
+    from antiphon.evaluation.endurance import hold, report
+    from antiphon.runtime.agent import Agent
+
+    agent, clips = Agent.load(bundle), read_manifest(data)
+    held: list[list[Exchange]] = []
+    with _progress(calls * round(minutes * 60), quiet=as_json, what="calling") as advance:
+        for number in range(calls):
+            told = 0
+
+            def up_to(seconds: float) -> None:
+                nonlocal told
+                for _ in range(told, round(min(seconds, minutes * 60))):
+                    advance()
+                told = max(told, round(min(seconds, minutes * 60)))
+
+            held.append(hold(agent, clips, minutes, seed=seed + number, progress=up_to))
+    name = agent.bundle.folder.name
+    figures = report(held, bundle=name, data=_short(data), minutes=minutes, seed=seed)
+    if as_json:
+        print(figures.model_dump_json(indent=2))
+    else:
+        print_endurance(figures)
 
 
 @contextmanager

@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.table import Table
 
 if TYPE_CHECKING:
-    from antiphon.evaluation import codec, speech
+    from antiphon.evaluation import codec, endurance, speech, styles
     from antiphon.evaluation.bootstrap import Estimate
 
 
@@ -72,6 +72,57 @@ def print_codec(report: codec.Report) -> None:
     console.print(table, highlight=False)
     for figures in report.figures:
         console.print(f"{figures.side}: {', '.join(figures.voices)}", highlight=False)
+
+
+def print_styles(figures: styles.Styles) -> None:
+    """What each style does to the voice, and how far each two are apart."""
+    console = Console()
+    title = f"{figures.sentences} sentences in {len(figures.means)} styles; bundle {figures.bundle}"
+    console.print(f"{title}, seed {figures.seed}", style="bold", highlight=False)
+    table = Table()
+    for column in ("style", "pitch, Hz", "level, dBFS", "tempo"):
+        table.add_column(column, justify="left" if column == "style" else "right")
+    for mean in figures.means:
+        table.add_row(mean.style, f"{mean.pitch:.0f}", f"{mean.level:.1f}", f"{mean.tempo:.2f}")
+    console.print(table, highlight=False)
+    apart = Table(title="effect sizes (Cohen's d)", title_justify="left")
+    for column in ("styles", "pitch", "level", "tempo"):
+        apart.add_column(column, justify="left" if column == "styles" else "right")
+    for pair in figures.pairs:
+        cells = (f"{pair.pitch:+.1f}", f"{pair.level:+.1f}", f"{pair.tempo:+.1f}")
+        apart.add_row(f"{pair.a} to {pair.b}", *cells)
+    console.print(apart, highlight=False)
+    total = len(figures.pairs)
+    lines = [
+        f"told apart by pitch, level and tempo alike: {figures.told_apart} of {total} pairs",
+        f"by one of them at least: {figures.told_by_any} of {total}",
+        f"smallest effect: {figures.smallest:.2f}",
+        f"tempo follows the speed asked for: rho {_number(figures.speed_followed, '.2f')}, "
+        f"slowest to fastest {_number(figures.tempo_ratio, '.2f')} of {figures.asked_ratio:.2f}",
+    ]
+    if figures.unheard:
+        lines.append(f"inaudible: {figures.unheard}")
+    console.print("\n".join(lines), highlight=False)
+
+
+def print_endurance(figures: endurance.Endurance) -> None:
+    """The first and the last five minutes side by side."""
+    console = Console()
+    calls = f"{figures.calls} calls of {figures.minutes:g} minutes on {figures.data}"
+    head = f"{calls}; bundle {figures.bundle}, seed {figures.seed}"
+    console.print(head, style="bold", highlight=False)
+    table = Table()
+    table.add_column("")
+    parts = (figures.first, figures.last, figures.whole)
+    for name, part in zip(("first 5 minutes", "last 5 minutes", "whole"), parts, strict=True):
+        table.add_column(f"{name}, n = {part.exchanges}")
+    table.add_row("orders right", *(str(part.right) for part in parts))
+    table.add_row("answered", *(str(part.answered) for part in parts))
+    table.add_row("gap P50, ms", *(_number(part.gap_p50, ".0f") for part in parts))
+    table.add_row("pitch, Hz", *(_number(part.pitch, ".1f") for part in parts))
+    table.add_row("level, dBFS", *(_number(part.level, ".1f") for part in parts))
+    table.add_row("ms a frame, P50", *(_number(part.frame_ms, ".1f") for part in parts))
+    console.print(table, highlight=False)
 
 
 def _codec_rows(columns: Sequence[codec.Figures]) -> list[tuple[str, list[str]]]:

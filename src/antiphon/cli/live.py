@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
-from antiphon.cli.options import Bundle
+from antiphon.cli.options import Bundle, Speed, Style
 from antiphon.cli.server_options import Key, Model
 from antiphon.errors import AntiphonError
 
@@ -25,6 +25,8 @@ def live(
     device: Annotated[
         str | None, typer.Option(help="Sound device: a number or a part of its name.")
     ] = None,
+    style: Style = None,
+    speed: Speed = None,
     url: Annotated[str | None, typer.Option(help="A server's address: talk to its agent.")] = None,
     key: Key = None,
     model: Model = None,
@@ -51,9 +53,12 @@ def live(
             print(f"{event.time:7.2f}  call   {event.name} {json.dumps(event.arguments)}")
 
     if url is None:
-        session = _session(bundle, seed if seed is not None else time.time_ns() % 2**32)
+        seed = seed if seed is not None else time.time_ns() % 2**32
+        session = _session(bundle, seed, style, speed)
     elif seed is not None:
         raise AntiphonError("a server chooses its calls' seeds itself; leave out --seed")
+    elif style is not None or speed is not None:
+        raise AntiphonError("a server's agent speaks as it chooses; leave out --style and --speed")
     else:
         session = _server(url, key, model)
     try:
@@ -62,12 +67,12 @@ def live(
         print("The call is over.")
 
 
-def _session(bundle: str, seed: int) -> Session:
+def _session(bundle: str, seed: int, style: str | None, speed: float | None) -> Session:
     from antiphon.runtime.agent import Agent
 
     agent = Agent.load(bundle)
     print(f"Listening (seed {seed}); Ctrl-C ends the call.")
-    return agent.session(seed)
+    return agent.session(seed, style=style, speed=speed)
 
 
 def _server(url: str, key: str | None, model: str | None) -> Session:

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from antiphon.cli.options import Bundle, Seed
+from antiphon.cli.options import Bundle, Seed, Speed, Style
 
 
 def say(
@@ -15,6 +15,8 @@ def say(
     out: Annotated[Path, typer.Option("--out", "-o", help="File to write.")] = Path("say.wav"),
     bundle: Bundle = "cafe",
     seed: Seed = 0,
+    style: Style = None,
+    speed: Speed = None,
 ) -> None:
     """Say a text in the agent's own voice and write it to a file.
 
@@ -23,11 +25,13 @@ def say(
         antiphon say "your latte is ready"
 
         antiphon say "see you soon" --out bye.flac
+
+        antiphon say "i'm sorry about that" --style apologetic --speed 0.9
     """
     from antiphon.audio import SAMPLE_RATE
     from antiphon.audio.io import write
     from antiphon.runtime.agent import Agent
 
-    samples = Agent.load(bundle).say(text, seed=seed)
+    samples = Agent.load(bundle).say(text, seed=seed, style=style, speed=speed)
     write(out, samples)
     print(f"wrote {out} ({len(samples) / SAMPLE_RATE:.1f} s)")

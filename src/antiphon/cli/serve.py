@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from typer.core import TyperGroup
 
 from antiphon.cli.options import Json
+
+if TYPE_CHECKING:
+    from antiphon.runtime.agent import Agent
+    from antiphon.serving.call import MakeStage
+    from antiphon.serving.watch import Watch
 
 KEY_FILE = Path("~/.config/antiphon/keys.json")
 
@@ -68,7 +73,10 @@ def run(
     ] = 60.0,
     session_minutes: Annotated[float, typer.Option(help="The longest call.")] = 60.0,
     guard: Annotated[
-        bool, typer.Option("--guard", help="Check what the agent says before it is heard.")
+        bool,
+        typer.Option(
+            "--guard", help="Check what the agent says before it is heard; a cascade stands by."
+        ),
     ] = False,
     store: Annotated[
         Path | None,
@@ -115,7 +123,7 @@ def run(
         from antiphon.serving.admission import Capacity
         from antiphon.serving.app import create_app
         from antiphon.serving.config import ServerConfig
-        from antiphon.serving.guarding import guarding, service_of
+        from antiphon.serving.deploy.fleet import Deploying
         from antiphon.serving.logs import LogConfig
         from antiphon.serving.server import Server
         from antiphon.serving.store.config import Retention, StoreConfig, default_folder
@@ -168,16 +176,49 @@ def run(
         if slots is None:
             print("Measuring how many calls this machine carries ...", flush=True)
         agent = Agent.load(bundle)
+        stages = [_guarded(agent, watch)] if guard else []
         app = create_app(
             config,
             agent=agent,
             observers=watch.observers,
-            stages=[guarding(service_of(agent))] if guard else [],
+            stages=stages,
             routers=watch.routers,
             found=found,
+            deploying=Deploying(watch.store, _of_others if guard else None)
+            if watch.store is not None
+            else None,
         )
         watch.attach(app)
         Server(app, config, ready=ready).run()
+
+
+def _guarded(agent: Agent, watch: Watch) -> MakeStage:
+    """The guard of the agent's calls, with its phrases and the cascade ready, and watched."""
+    from concurrent.futures import ThreadPoolExecutor
+
+    from antiphon.evaluation.judge import bundled_judge
+    from antiphon.guard.opening import open_service
+    from antiphon.serving.guarding import GuardWatch, guarding
+
+    print("Making the guard's phrases and its cascade ready ...", flush=True)
+    judge = bundled_judge("agent")
+    beside = ThreadPoolExecutor(2, thread_name_prefix="guard")
+    service = open_service(agent, judge=judge.transcribe if judge else None, executor=beside)
+    note = watch.store.note if watch.store is not None else None
+    watcher = GuardWatch(service, registry=watch.metrics.registry, note=note, executor=beside)
+    watch.observers.append(watcher)
+    return guarding(service)
+
+
+def _of_others(agent: Agent) -> list[MakeStage]:
+    """The guard of another version's calls."""
+    from concurrent.futures import ThreadPoolExecutor
+
+    from antiphon.guard.opening import open_service
+    from antiphon.serving.guarding import guarding
+
+    beside = ThreadPoolExecutor(2, thread_name_prefix="guard")
+    return [guarding(open_service(agent, executor=beside))]
 
 
 @keys.command("add")

@@ -12,11 +12,12 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from antiphon.cli.options import Bundle, Json, Seed
+from antiphon.cli.options import Bundle, Json, Seed, Speed, Style
 from antiphon.cli.server_options import Key, Model
 from antiphon.errors import AntiphonError
 
 if TYPE_CHECKING:
+    from antiphon.guard.answer import Guarded
     from antiphon.runtime.agent import Answer
 
 
@@ -28,8 +29,13 @@ def talk(
     ] = Path(),
     as_json: Json = False,
     seed: Seed = 0,
+    style: Style = None,
+    speed: Speed = None,
     realtime: Annotated[
         bool, typer.Option("--realtime", help="Feed the recording at the pace of a call.")
+    ] = False,
+    guard: Annotated[
+        bool, typer.Option("--guard", help="Check what the agent says before it is heard.")
     ] = False,
     url: Annotated[
         str | None,
@@ -46,6 +52,8 @@ def talk(
     Writes reply.wav (the agent), call.wav (left: agent, right: caller, as played) and call.png
     (the call drawn; not with --json). With several files each name begins with its file's.
 
+    With --guard what it says goes through the safety net of docs/guides/safety.md: what was blocked
+    is printed with its reason, and what is written is what a caller would have heard.
     With --url the agent is a server's: the bundle then says only what its calls put on order.
 
     Examples:
@@ -56,13 +64,24 @@ def talk(
 
         antiphon talk *.flac --json | jq '.[].order'
 
+        antiphon talk order.wav --guard
+
         antiphon talk order.wav --url ws://127.0.0.1:8080
     """
     costs = _frames
-    if url is None:
-        ask = _agent(bundle, seed, realtime)
+    guarded: list[Guarded] = []
+    if guard and url is not None:
+        raise AntiphonError(
+            "a server has its own guard (antiphon serve --guard); leave out --guard"
+        )
+    if guard:
+        ask = _guarded(bundle, seed, realtime, guarded)
+    elif url is None:
+        ask = _agent(bundle, seed, realtime, style, speed)
     elif seed:
         raise AntiphonError("a server chooses its calls' seeds itself; leave out --seed")
+    elif style is not None or speed is not None:
+        raise AntiphonError("a server's agent speaks as it chooses; leave out --style and --speed")
     else:
         from antiphon.cli.remote import Remote, line
 
@@ -76,21 +95,47 @@ def talk(
         reply = out / f"{prefix}reply.wav"
         written = [reply, *_write(answer, out, prefix)]
         answers.append({"file": str(file), **answer.as_json(str(reply))})
+        if guarded:
+            answers[-1]["guard"] = [e.model_dump(mode="json") for e in guarded[-1].events]
         if not as_json:
             picture, why_not = _draw(answer, out / f"{prefix}call.png")
             _print(file, answer, [*written, *picture], costs(answer))
+            if guarded:
+                _print_guard(guarded[-1])
             if why_not:
                 print(why_not, file=sys.stderr)
     if as_json:
         print(json.dumps(answers if len(files) > 1 else answers[0], indent=2))
 
 
-def _agent(bundle: str, seed: int, realtime: bool) -> Callable[[Path], Answer]:
+def _agent(
+    bundle: str, seed: int, realtime: bool, style: str | None, speed: float | None
+) -> Callable[[Path], Answer]:
     """An agent in this process."""
     from antiphon.runtime.agent import Agent
 
     agent = Agent.load(bundle)
-    return lambda file: agent.answer(file, seed=seed, realtime=realtime)
+    return lambda file: agent.answer(file, seed=seed, realtime=realtime, style=style, speed=speed)
+
+
+def _guarded(
+    bundle: str, seed: int, realtime: bool, kept: list[Guarded]
+) -> Callable[[Path], Answer]:
+    """An agent in this process behind its guard; what the guard did is added to `kept`."""
+    from antiphon.evaluation.judge import bundled_judge
+    from antiphon.guard.answer import answer
+    from antiphon.guard.opening import open_service
+    from antiphon.runtime.agent import Agent
+
+    agent = Agent.load(bundle)
+    judge = bundled_judge("agent")
+    service = open_service(agent, judge=judge.transcribe if judge else None)
+
+    def ask(file: Path) -> Answer:
+        kept.append(answer(agent, service, file, seed=seed, realtime=realtime))
+        return kept[-1].answer
+
+    return ask
 
 
 def _prefix(files: list[Path], number: int) -> str:
@@ -146,6 +191,19 @@ def _print(file: Path, answer: Answer, written: list[Path], costs: list[tuple[st
         table.add_row(what, value)
     console.print(table)
     console.print("wrote " + ", ".join(str(path) for path in written), highlight=False)
+
+
+def _print_guard(guarded: Guarded) -> None:
+    """What the guard did, a line each, and who answered at the end."""
+    console = Console()
+    for event in guarded.events:
+        change = f" {event.data['before']} -> {event.data['after']}" if event.data else ""
+        said = f' ("{event.text}")' if event.text else ""
+        instead = f'; said instead: "{event.phrase}"' if event.phrase else ""
+        line = f"guard at {event.time:.2f} s: {event.action}{change}: {event.reason}{said}{instead}"
+        console.print(line, markup=False, highlight=False, soft_wrap=True)
+    done = "nothing was blocked" if not guarded.events else f"at the end: {guarded.level}"
+    console.print(f"guard: {done}", highlight=False)
 
 
 def _frames(answer: Answer) -> list[tuple[str, str]]:

@@ -28,6 +28,7 @@ from antiphon.audio.augment import room_bank
 from antiphon.audio.augment.filtering import draw_distance, linear
 from antiphon.audio.augment.level import loudest_block
 from antiphon.corpus.conversation import Conversation
+from antiphon.corpus.delivery import leaning, tempo
 from antiphon.corpus.dialogue import Beside, Dialogue, sample_dialogue
 from antiphon.corpus.disk import (
     INDEX,
@@ -41,13 +42,13 @@ from antiphon.corpus.disk import (
 )
 from antiphon.corpus.mix import Spoken, mix
 from antiphon.corpus.real import Recording, read_recordings
-from antiphon.corpus.scenario import Scenario, load_scenario
+from antiphon.corpus.scenario import DialogueShape, Scenario, load_scenario
 from antiphon.corpus.voices import Group, Speech, Voice, Voices
 from antiphon.errors import CorpusError
 
 Split = Literal["train", "valid", "test"]
 
-_FORMAT = 3  # raise when the same seed no longer gives the same bytes
+_FORMAT = 4  # raise when the same seed no longer gives the same bytes
 _BUCKETS = 20  # a dialogue's words decide its split: one twentieth each for valid and test
 _BUCKET: dict[int, Split] = {0: "valid", 1: "test"}
 _TRIES = 1_000
@@ -139,7 +140,14 @@ class Job:
         scenario, voices, recordings = self._tools
         key = f"{self.plan.seed} {self.plan.split} {index}"
         dialogue = _dialogue(scenario, self.plan.split, random.Random(f"{key} dialogue"))
-        conversation = speak(dialogue, self.plan, voices, recordings, random.Random(f"{key} sound"))
+        conversation = speak(
+            dialogue,
+            scenario.dialogue,
+            self.plan,
+            voices,
+            recordings,
+            random.Random(f"{key} sound"),
+        )
         return write_conversation(self.folder, index, conversation)
 
     def close(self) -> None:
@@ -150,14 +158,20 @@ class Job:
 
 def speak(
     dialogue: Dialogue,
+    shape: DialogueShape,
     plan: Plan,
     voices: Voices,
     recordings: Sequence[Recording],
     rng: random.Random,
 ) -> Conversation:
-    """The dialogue in the voices of the plan, one caller throughout."""
+    """The dialogue in the voices of the plan, one caller throughout.
+
+    The agent's tempo follows that of the caller's first turn for the whole call, or what it is
+    told: people lean towards each other's (Street 1984), and nobody changes at every sentence.
+    """
     caller = voices.caller(plan.voices, rng)
     spoken: list[Spoken] = []
+    speed = dialogue.directed.speed if dialogue.directed else None
     for turn in dialogue.turns:
         chance = rng.random()
         recorded = turn.speaker == "caller" and turn.intent == _OUT_OF_DOMAIN and recordings
@@ -169,10 +183,19 @@ def speak(
                 data["recorded_without_text"] = True
             spoken.append(Spoken(said, recording.speech(), data))
             continue
-        voice = voices.agent if turn.speaker == "agent" else caller
-        speech: Speech = voice.speak(turn.text, rng, turn.tone)
+        if turn.speaker == "agent":
+            paced = 1.0 if speed is None else speed
+            speech = voices.agent.speak(turn.text, rng, turn.style, paced)
+            data = {"voice": voices.agent.name, "style": turn.style, "speed": paced}
+            if dialogue.directed is not None:
+                data["directed"] = True
+        else:
+            speech = caller.speak(turn.text, rng, turn.tone)
+            data = {"voice": caller.name}
+            if speed is None and (heard := tempo(speech.words)) is not None:
+                speed = leaning(heard, shape.usual_tempo, shape.leaning)
         beside = tuple(_beside(said, voices, caller, rng) for said in turn.beside)
-        spoken.append(Spoken(turn, speech, {"voice": voice.name}, beside))
+        spoken.append(Spoken(turn, speech, data, beside))
     return mix(spoken, dialogue.tail)
 
 

@@ -16,11 +16,12 @@ with `minimum` and `maximum` (at most 64 values), one string of digits (`pattern
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
 import numpy as np
+from jsonschema import Draft202012Validator
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 
@@ -49,6 +50,27 @@ class Tool(BaseModel):
     name: str
     description: str = ""
     parameters: dict[str, Any]
+
+
+def schema_error(name: str, arguments: Mapping[str, Any], tools: Iterable[Tool]) -> str:
+    """What is wrong with a call by its tool's JSON schema, in a sentence; "" if nothing is."""
+    tool = next((tool for tool in tools if tool.name == name), None)
+    if tool is None:
+        return f"It called {name}, which is no tool."
+    validator: Any = Draft202012Validator(tool.parameters)
+    wrong = next(iter(validator.iter_errors(dict(arguments))), None)
+    return "" if wrong is None else f"Its call of {name} breaks the schema: {wrong.message}."
+
+
+def slot_values(arguments: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """(slot, value) of everything that a call's arguments, or an item, put down."""
+    for name, value in arguments.items():
+        if isinstance(value, list):
+            for item in cast("list[Any]", value):
+                if isinstance(item, dict):
+                    yield from slot_values(cast("dict[str, Any]", item))
+        else:
+            yield name, str(value)
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict
 
 from antiphon.corpus.calls import Call
+from antiphon.corpus.delivery import SPEEDS, STYLES, Delivery
 from antiphon.corpus.grammar import Slots, Spoken, join
 from antiphon.corpus.scenario import DialogueShape, Scenario
 
@@ -63,6 +64,7 @@ class Turn(BaseModel):
     intent: str
     gap: float
     tone: str = "neutral"
+    style: str = "neutral"
     calls: tuple[Call, ...] = ()
     pauses: tuple[tuple[int, float], ...] = ()
     breaks_in: float | None = None
@@ -71,12 +73,16 @@ class Turn(BaseModel):
 
 
 class Dialogue(BaseModel):
-    """Turns in order, and the seconds of silence after the last; no turns: silence only."""
+    """Turns in order, and the seconds of silence after the last; no turns: silence only.
+
+    directed: the agent is told its style and speed; else they follow the caller.
+    """
 
     model_config = ConfigDict(frozen=True)
 
     turns: tuple[Turn, ...]
     tail: float
+    directed: Delivery | None = None
 
 
 def sample_dialogue(scenario: Scenario, rng: random.Random) -> Dialogue:
@@ -102,7 +108,11 @@ def sample_dialogue(scenario: Scenario, rng: random.Random) -> Dialogue:
             tail = round(tail + extra, 3)
         else:
             turns[at] = turns[at].model_copy(update={"gap": round(turns[at].gap + extra, 3)})
-    return Dialogue(turns=tuple(turns), tail=tail)
+    directed: Delivery | None = None
+    if shape.directed and rng.random() < shape.directed:
+        directed = Delivery(rng.choice(STYLES), rng.choice(SPEEDS))
+        turns = [turn.model_copy(update={"style": directed.style}) for turn in turns]
+    return Dialogue(turns=tuple(turns), tail=tail, directed=directed)
 
 
 def _nobody(scenario: Scenario, rng: random.Random) -> Dialogue:
@@ -128,9 +138,15 @@ def _breaking_in(turns: list[Turn], shape: DialogueShape, rng: random.Random) ->
     out = list(turns)
     for index in range(1, len(out)):
         before, turn = out[index - 1], out[index]
-        answers = turn.speaker == "caller" and before.speaker == "agent"
-        if answers and rng.random() < shape.barge_in:
+        if turn.speaker != "caller" or before.speaker != "agent":
+            continue
+        chance = shape.barge_in
+        if shape.barge_in_short is not None and len(turn.text.split()) <= shape.short_turn:
+            chance = shape.barge_in_short
+        if rng.random() < chance:
             share, yields = round(rng.uniform(0.1, 0.85), 3), _seconds(rng, shape.yields)
+            if shape.late and rng.random() < shape.late:
+                yields = _seconds(rng, shape.late_yields)
             out[index] = turn.model_copy(update={"breaks_in": share, "yields": yields})
     return out
 
@@ -241,6 +257,7 @@ def _exchange(
                 intent=intent,
                 gap=_wait(shape, scenario.floor.finished(text), rng),
                 tone=tone,
+                style=shape.styles.get(tone, "neutral"),
                 calls=(call,) if call else (),
             )
         )

@@ -19,6 +19,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from antiphon.corpus import digits as spoken_digits
 from antiphon.corpus import grammar
 from antiphon.corpus.calls import Call, CallVocabulary, Tool
+from antiphon.corpus.delivery import STYLES
 from antiphon.corpus.floor import Floor
 from antiphon.corpus.grammar import Choice, GrammarError, Node, Slots, Spoken
 from antiphon.corpus.located_yaml import (
@@ -144,6 +145,19 @@ class FactSpec(_Part):
     by: tuple[str, ...] = ()
     rows: Mapping[str, Any]
 
+    def row(self, slots: Mapping[str, str | None]) -> Node | None:
+        """The first row whose key fits: by = [drink, size] looks at rows[drink][size]."""
+        rows: Any = self.rows
+        for slot in self.by:
+            for key, row in rows.items():
+                names = [part.strip() for part in str(key).split("|")]
+                if slots.get(slot) in names or "*" in names:
+                    rows = row
+                    break
+            else:
+                return None
+        return rows if self.by else rows.get("*")
+
 
 class IntentSpec(_Part):
     """What a caller may want, and what the agent then does and says.
@@ -214,6 +228,13 @@ def _tones(tones: Mapping[str, float]) -> Mapping[str, float]:
     return tones
 
 
+def _styles(styles: Mapping[str, str]) -> Mapping[str, str]:
+    for style in styles.values():
+        if style not in STYLES:
+            raise ValueError(f'"{style}" is no style; the styles are {", ".join(STYLES)}')
+    return styles
+
+
 class DialogueShape(_Part):
     """How dialogues run; times in seconds, spans are [shortest, longest].
 
@@ -246,9 +267,18 @@ class DialogueShape(_Part):
     room: float = 0.4  # a pause of a long turn in which there is room for a backchannel
     agent_backchannel: Share = 0.0  # share of these pauses in which the agent gives one
     barge_in: Share = 0.0  # share of the caller's turns that begin while the agent speaks
+    barge_in_short: Share | None = None  # the same, of turns of up to `short_turn` words
+    short_turn: int = 4
     yields: Span = (0.24, 0.4)  # what the agent still says then
+    late: Share = 0.0  # share of these in which it notices later, and says this much:
+    late_yields: Span = (0.4, 1.2)
     beside: Share = 0.0  # share of the agent's turns during which the caller says something
     tones: Annotated[Mapping[str, float], AfterValidator(_tones)] = {"neutral": 1.0}
+    styles: Annotated[Mapping[str, str], AfterValidator(_styles)] = {}
+    """Caller's tone -> style of the agent's voice (`corpus/delivery.py`), where not neutral."""
+    leaning: Share = 0.0  # how far the agent's tempo goes towards the caller's
+    usual_tempo: Annotated[float, Field(gt=0)] = 5.2  # of most callers, syllables a second
+    directed: Share = 0.0  # share of dialogues whose style and speed are given, whatever the tone
 
 
 class Scenario(_Part):
@@ -393,7 +423,7 @@ class Scenario(_Part):
         values[SAID] = " ".join(said)
         values[HELD] = " ".join(self.phrase(held))
         for name, fact in self.facts.items():
-            found = _look_up(fact, slots)
+            found = fact.row(slots)
             if found is not None:
                 values[FACT + name] = " ".join(grammar.render(found, {}, self.rules, rng) or [])
         values = {name: words for name, words in values.items() if words}
@@ -448,22 +478,6 @@ class Scenario(_Part):
 
 def _in_order(item: Slots, properties: Mapping[str, Any]) -> Slots:
     return {name: item[name] for name in properties if name in item}
-
-
-def _look_up(fact: FactSpec, slots: Slots) -> Node | None:
-    """The first row whose key fits: by = [drink, size] looks at rows[drink][size]."""
-    rows: Any = fact.rows
-    for slot in fact.by:
-        found = None
-        for key, row in rows.items():
-            names = [part.strip() for part in key.split("|")]
-            if slots.get(slot) in names or "*" in names:
-                found = row
-                break
-        if found is None:
-            return None
-        rows = found
-    return rows if fact.by else rows.get("*")
 
 
 def load_scenario(path: str | Path) -> Scenario:

@@ -6,30 +6,15 @@ that fails does not go out, and supports no claim.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
-
-from jsonschema import Draft202012Validator
-
 from antiphon.corpus import grammar
-from antiphon.corpus.calls import Tool
+from antiphon.corpus.calls import schema_error, slot_values
 from antiphon.guard.config import CallRules, ClaimRules, Confirm
 from antiphon.guard.events import Finding
 from antiphon.guard.ground import Ground
 from antiphon.guard.matching import Phrases
-from antiphon.guard.state import CallState, slots_of
+from antiphon.guard.state import CallState
 from antiphon.guard.support import Supports
 from antiphon.runtime.events import CallEvent
-
-
-def schema_error(call: CallEvent, tools: Sequence[Tool]) -> str:
-    """What is wrong with a call by its tool's JSON schema, in a sentence; "" if nothing is."""
-    tool = next((tool for tool in tools if tool.name == call.name), None)
-    if tool is None:
-        return f"It called {call.name}, which is no tool."
-    validator: Any = Draft202012Validator(tool.parameters)
-    wrong = next(iter(validator.iter_errors(call.arguments)), None)
-    return "" if wrong is None else f"Its call of {call.name} breaks the schema: {wrong.message}."
 
 
 class Calls:
@@ -44,13 +29,13 @@ class Calls:
     def __call__(self, call: CallEvent, state: CallState) -> Finding | None:
         """What is wrong with a call; an open finding may be cleared by the caller's next words."""
         scenario = self._ground.scenario
-        wrong = schema_error(call, scenario.tools) or self._policy(call, state)
+        wrong = schema_error(call.name, call.arguments, scenario.tools) or self._policy(call, state)
         if wrong:
             return Finding(self.name, wrong)
         if self._rules.unsaid == "pass" or state.effect(call.name) == "clear":
             return None
         support = self._supports.of(state)
-        for slot, value in slots_of(call):
+        for slot, value in slot_values(call.arguments):
             if slot in scenario.slots and not support.said(slot, value):
                 reason = (
                     f'It called {call.name} with {slot} "{value}", which the caller did not say.'

@@ -108,7 +108,7 @@ class Claims:
         found: list[Finding] = []
         at = 0
         while at < len(words):
-            every = phrases(self._ground.phrases, words, at)
+            every = phrases(self._ground.tellings, words, at)
             to = len(words) if every.open else every.furthest
             if to <= at:
                 at += 1
@@ -133,7 +133,7 @@ class Claims:
     def _true(self, words: Words, at: int, to: int, support: Support, text: str) -> set[Words]:
         """What the tables that can say this would truly say."""
         tables: dict[int, FactSpec] = {}
-        for phrase, facts in self._ground.phrases.items():
+        for phrase, facts in self._ground.tellings.items():
             if phrase[: to - at] == words[at : at + len(phrase)][: to - at]:
                 tables |= {id(fact): fact for fact in facts}
         return {way for fact in tables.values() for way in support.true(fact, text)}

@@ -6,9 +6,8 @@ out. The lists are English; a scenario adds its own.
 
 from __future__ import annotations
 
-import re
-
 from antiphon.corpus import grammar
+from antiphon.corpus.refusal import refuses
 from antiphon.corpus.scenario import Scenario
 from antiphon.corpus.turn_reader import Reader
 from antiphon.guard.config import ForbiddenRules, LanguageRules, UnsafeRules
@@ -17,19 +16,7 @@ from antiphon.guard.ground import Ground
 from antiphon.guard.matching import Phrases
 from antiphon.guard.state import CallState, Said
 
-# A refusal in any scenario: regret, inability, or a limit of what is done, near the beginning.
-_REFUSAL = re.compile(
-    r"\b(?:sorry|afraid|cannot|can't|can not|couldn't|won't|will not|unable|not able|not allowed"
-    r"|not permitted|refuse|decline|against (?:the|our) (?:rules|law)"
-    r"|(?:i|we) (?:can )?only|(?:i|we) (?:don't|do not) (?:have|sell|serve|do|offer|know))\b"
-)
-_BEGINNING = 12  # words
 _DECIDES = 4  # words of a sentence by which a refusal must have begun
-
-
-def is_refusal(words: tuple[str, ...]) -> bool:
-    """Whether words say regret, inability or a limit within the first twelve."""
-    return bool(_REFUSAL.search(" ".join(words[:_BEGINNING])))
 
 
 class Forbidden:
@@ -95,13 +82,13 @@ class Unsafe:
 
     def __call__(self, said: Said, state: CallState) -> Finding | None:
         """What is unsafe in a sentence, or in saying it to such an ask."""
-        refuses = is_refusal(said.words)
+        refusing = refuses(" ".join(said.words))
         match = self._advice.first(said.words, opened=not said.over)
-        if match is not None and not refuses:
+        if match is not None and not refusing:
             reason = f'It says what can hurt: "{match.phrase}".'
             return Finding(self.name, reason, match.first, open=match.open, passes=match.open)
         ask = self.asked(state.turn)
-        if not ask or refuses or self._begins_refusal(said.words):
+        if not ask or refusing or self._begins_refusal(said.words):
             return None
         opened = len(said.words) < _DECIDES and not said.over
         return Finding(self.name, f"It does not refuse: {ask}", 0, open=opened)

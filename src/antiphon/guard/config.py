@@ -13,9 +13,11 @@ from typing import Annotated, Any, Literal, get_args
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from antiphon.corpus import grammar
+from antiphon.corpus.delivery import STYLES
 from antiphon.corpus.grammar import Node
 from antiphon.corpus.scenario import Scenario
 from antiphon.errors import ScenarioError
+from antiphon.guard.calibration import Calibrator
 
 CheckName = Literal[
     "claims", "script", "calls", "forbidden", "personal", "unsafe", "language", "speech", "audio"
@@ -123,8 +125,9 @@ class SoundRules(_Part):
 
     clipped: Share = 0.02
     """Share of a frame's samples at full scale."""
-    voiced: Share = 0.55
-    """Least periodicity of 0.32 s of sound: one voice has 0.65 and more, babble 0.5, noise 0.1."""
+    voiced: Share = 0.65
+    """Least periodicity of 0.32 s of sound: one voice has 0.71 and more (14 replies of the café's
+    agent), babble 0.5 (at most 0.61), noise 0.1."""
     own: Share = 0.3
     """Least share of a voice's periods that lie in the agent's range, where that was measured."""
     loose: float = Field(default=0.5, gt=0)
@@ -188,13 +191,17 @@ class BreakerRules(_Part):
     """Blocks within `window` after which the cascade answers."""
     faults: int = Field(default=1, ge=1)
     """Engine faults (an error, NaN, a frozen or silent voice) within `window` that do the same."""
-    missed: int = Field(default=5, ge=1)
-    """Missed deadlines within `window` that do the same."""
+    service_faults: int = Field(default=3, ge=1)
+    """Engine faults of any calls within `window` after which the cascade answers all of them."""
+    missed: int = Field(default=25, ge=1)
+    """Missed deadlines within `window` that do the same: 2 s of a minute stutter."""
     cascade_faults: int = Field(default=2, ge=1)
     """Faults of the cascade (not understood, an error) within `window` that hand over."""
     window: float = Field(default=60.0, gt=0)
     confidence: Threshold = Threshold(up=0.55, down=0.4, least=3)
     """Mean confidence of recent turns: guarded below `down`, trusted again from `up`."""
+    calibration: Calibrator | None = None
+    """Mends the confidence first; benchmarks/guard_calibration.py fits one."""
     risk: Mapping[str, Threshold] = {
         "hallucination": Threshold(up=0.10, down=0.03),
         "invalid_calls": Threshold(up=0.05, down=0.01),
@@ -215,6 +222,8 @@ class BreakerRules(_Part):
         *("real person", "speak to the manager", "let me talk to a person"),
     )
     """What a caller says who wants a person."""
+    person_intents: Words = ("person",)
+    """Intents of the scenario that say the same."""
     handover: str = "one moment please"
     """What is said before a person takes the line."""
 
@@ -232,6 +241,8 @@ class GuardConfig(_Part):
     """What is said in place of a blocked sentence; None: the scenario's first refusal."""
     phrases: Mapping[CheckName, str] = {}
     """The same, by the check that blocked."""
+    style: str | None = "apologetic"
+    """How they are said, where the bundle knows styles; None: as the agent would."""
     claims: ClaimRules = ClaimRules()
     calls: CallRules = CallRules()
     forbidden: ForbiddenRules = ForbiddenRules()
@@ -289,6 +300,13 @@ def _check(config: GuardConfig, scenario: Scenario) -> None:
     for slot in config.redact.slots:
         if slot not in scenario.slots:
             raise ScenarioError(f"{scenario.name}: guard.redact.slots: unknown slot {slot!r}")
+    for intent in config.breaker.person_intents:
+        if intent not in scenario.intents and intent != "person":
+            key = "guard.breaker.person_intents"
+            raise ScenarioError(f"{scenario.name}: {key}: unknown intent {intent!r}")
+    if config.style is not None and config.style not in STYLES:
+        known = ", ".join(STYLES)
+        raise ScenarioError(f"{scenario.name}: guard.style: {config.style!r} is none of {known}")
     if LEVELS.index(config.breaker.best) > LEVELS.index(config.breaker.start):
         raise ScenarioError(f"{scenario.name}: guard.breaker: `best` is below `start`")
 

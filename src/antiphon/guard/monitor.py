@@ -7,15 +7,16 @@ server's observers or by a loop in process. Times are seconds of one clock, the 
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
 from antiphon.corpus import grammar
+from antiphon.corpus.calls import schema_error
 from antiphon.corpus.edits import distance
 from antiphon.guard.calibration import Reliability, reliability
-from antiphon.guard.calls import schema_error
 from antiphon.guard.checks import Rulebook
 from antiphon.guard.events import GuardEvent
 from antiphon.guard.risk import Counts, Rate, Risk, risk_of
@@ -98,6 +99,10 @@ class Monitor:
         self._add(call_id, now)
         self._calls.pop(call_id, None)
 
+    def knows(self, call_id: str) -> bool:
+        """Whether this call goes on."""
+        return call_id in self._calls
+
     def events(self, call_id: str, events: Sequence[ClockEvent | GuardEvent], now: float) -> None:
         """A beat of a call, as it went out."""
         call = self._of(call_id)
@@ -130,7 +135,7 @@ class Monitor:
     def confidence(self, call_id: str, value: float) -> None:
         """How sure the network was of what it heard, 0 to 1."""
         call = self._of(call_id)
-        kept = min(max(value, 0.0), 1.0)
+        kept = min(max(value, 0.0), 1.0) if math.isfinite(value) else 0.0
         call.confidence.append(kept)
         call.counts.confident += kept
         call.counts.confidences += 1
@@ -192,7 +197,7 @@ class Monitor:
 
     def _call(self, call: _Call, event: CallEvent) -> None:
         call.counts.tool_calls += 1
-        if schema_error(event, self._rules.scenario.tools):
+        if schema_error(event.name, event.arguments, self._rules.scenario.tools):
             call.counts.invalid_calls += 1
 
     def _guard(self, call: _Call, event: GuardEvent) -> None:

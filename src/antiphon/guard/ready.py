@@ -30,19 +30,27 @@ class Phrase(NamedTuple):
 
 
 def prepare(
-    agent: Agent, texts: Iterable[str], *, judge: Judge | None = None, tries: int = 6
+    agent: Agent,
+    texts: Iterable[str],
+    *,
+    judge: Judge | None = None,
+    tries: int = 6,
+    style: str | None = None,
 ) -> list[Phrase]:
     """Say each text, about half a second of work a second of speech and try.
 
+    style: one of `antiphon.STYLES`; a bundle that knows none says it in its own way.
     Raises AntiphonError for a text that the agent's voice cannot say.
     """
-    return [_best(agent, text, judge, tries) for text in dict.fromkeys(texts)]
+    if style is not None and not agent.engine().styled:
+        style = None
+    return [_best(agent, text, judge, tries, style) for text in dict.fromkeys(texts)]
 
 
-def _best(agent: Agent, text: str, judge: Judge | None, tries: int) -> Phrase:
+def _best(agent: Agent, text: str, judge: Judge | None, tries: int, style: str | None) -> Phrase:
     best: Phrase | None = None
     for seed in range(tries if judge is not None else 1):
-        samples = agent.say(text, seed=seed)
+        samples = agent.say(text, seed=seed, style=style)
         if judge is None:
             return Phrase(text, samples, None)
         wanted = key_of(text)

@@ -62,7 +62,7 @@ class _Values:
         if slot in (SAID, HELD):
             yield from self._items()
         elif slot.startswith(FACT):
-            yield from ground.phrases
+            yield from ground.tellings
         elif slot == ground.digits:
             yield from self._numbers()
         else:

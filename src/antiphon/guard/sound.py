@@ -30,6 +30,8 @@ _STUCK = 3  # the same frame so often in a row is no voice
 _LOUD = 0.6  # share of a span's hops that must be audible to be judged
 _VOICED = 0.8  # periodicity from which a hop's period is a pitch
 _MARGIN = 1.25  # by which a voice may leave the range that was measured of it
+_FAINT = 0.01  # of the loudest hop: a span below is a sibilant or a breath and not judged
+_DECAY = 0.99  # of what is taken for the loudest, a frame
 _OCTAVE = 0.9  # of the best periodicity that a shorter period must have to be taken
 _PITCHED = 6  # hops with a pitch from which a span's voice can be told
 
@@ -83,6 +85,7 @@ class SoundWatch:
         self._before: Samples | None = None
         self._same = 0
         self._clipped = 0
+        self._loudest = 0.0
 
     def push(self, frame: Samples) -> tuple[Samples, list[Fault]]:
         """The next frame, float32 [1280]: as it may be played, and what is wrong with it."""
@@ -115,7 +118,9 @@ class SoundWatch:
     def _voice_of(self, frame: Samples, at: int) -> list[Fault]:
         whole = np.concatenate((self._tail, frame))
         self._tail = whole[-(_WINDOW - _HOP) :]
-        self._hops.extend(np.stack(_hops_of(whole), axis=1))
+        hops = _hops_of(whole)
+        self._hops.extend(np.stack(hops, axis=1))
+        self._loudest = max(self._loudest * _DECAY, float(hops.energy.max(initial=0.0)))
         if len(self._hops) < _SPAN:
             return []
         table = np.stack(self._hops)  # [span, 4]
@@ -124,6 +129,8 @@ class SoundWatch:
             return []
         start = max(0, at + FRAME - _SPAN * _HOP)
         weight = table[:, 3]
+        if weight.mean() < _FAINT * self._loudest:
+            return []
         voiced = float((weight * table[:, 1]).sum() / max(weight.sum(), 1e-12))
         if voiced < self._rules.voiced:
             reason = f"The sound is no single voice (periodicity {voiced:.2f})."

@@ -20,6 +20,7 @@ import numpy as np
 
 from antiphon.audio import FRAME, FRAME_RATE
 from antiphon.bundle.manifest import Delays
+from antiphon.corpus import grammar
 from antiphon.guard.breaker import (
     Breaker,
     Change,
@@ -40,6 +41,8 @@ from antiphon.guard.filter import Filter, Reviewed
 from antiphon.guard.matching import Phrases
 from antiphon.guard.monitor import Monitor, TurnLike
 from antiphon.guard.operator import Handover, Line, LogOperators, Operators
+from antiphon.guard.pulse import Pulse
+from antiphon.guard.state import Said
 from antiphon.runtime.clock import ClockEvent, HeardEvent
 from antiphon.runtime.events import (
     AgentWordEvent,
@@ -55,6 +58,7 @@ if TYPE_CHECKING:
 
 _LOOK = 1.0  # s between looks at the risk
 _HEARD = 20.0  # s of the caller that are kept for the cascade
+_VOICE = 0.5  # voice activity above which the caller is speaking
 
 
 class Stage(Protocol):
@@ -92,15 +96,24 @@ class Service:
         self.standby, self.executor = standby, executor
         self.operators: Operators = operators or LogOperators()
         self.monitor = monitor or Monitor(rules)
-        self.breaker = Breaker(rules.config.breaker)
-        self._on_change = on_change
+        own = rules.config.breaker
+        self.breaker = Breaker(own.model_copy(update={"faults": own.service_faults}))
+        self.reason = ""
+        """Why the service is where it is."""
+        self.deadlines: Callable[[], int] | None = None
+        """How many deadlines were missed so far, where there is a clock that counts them."""
+        self.on_change = on_change
+        """Told of every change of the service's level."""
         self._looked = -_LOOK
+        self._missed = 0
 
     def take(self, signal: Signal, now: float) -> Change | None:
         """A signal for the whole service: an operator's switch, a missed deadline."""
         change = self.breaker.take(signal, now)
-        if change is not None and self._on_change is not None:
-            self._on_change(change)
+        if change is not None:
+            self.reason = change.reason
+            if self.on_change is not None:
+                self.on_change(change)
         return change
 
     def look(self, now: float) -> None:
@@ -109,7 +122,17 @@ class Service:
             self._looked = now
             window = self.rules.config.breaker.window * 5
             self.take(Risky(self.monitor.risk(window)), now)
+            self._late(now)
             self.take(Tick(), now)
+
+    def _late(self, now: float) -> None:
+        """Deadlines that were missed since the last look."""
+        if self.deadlines is None:
+            return
+        missed = self.deadlines()
+        for _ in range(min(missed - self._missed, self.rules.config.breaker.missed)):
+            self.take(Trouble("missed", "Deadlines were missed."), now)
+        self._missed = missed
 
     def guard(self, call_id: str, say: Say | None, *, now: float = 0.0, seed: int = 0) -> Guard:
         """The guard of a new call; `now` is the service's clock (s)."""
@@ -136,6 +159,10 @@ class Guard:
         self.breaker = Breaker(rules.config.breaker)
         self._say, self._seed, self._offset = say, seed, now
         self._network = True  # whether the network still speaks what it is given
+        self._gone = False  # whether it has ended for good
+        self._pulse = Pulse()
+        self._speaks = False  # whether the caller is speaking
+        self._wish = ""  # why the caller wants a person, as long as they go on speaking
         self._blocked = False  # whether the last answer was blocked
         self._level: Level = rules.config.breaker.start
         self._takeover: Beside | None = None
@@ -163,10 +190,17 @@ class Guard:
         for event in events:
             if isinstance(event, HeardEvent):
                 self.heard(event.samples)
+                self._speaks = event.out.vad >= _VOICE
+                if self._pulse.stopped(event.out):
+                    self._fault("The engine stands still.")
             elif isinstance(event, AudioEvent):
                 self._now = event.time
+        if self._takeover is not None and not self._network:
+            # The cascade hears for it.
+            events = [event for event in events if not isinstance(event, CallerWordEvent)]
         passed = self.filter.review(events)
         self._signals(passed)
+        self._grant()
         if self._takeover is not None:
             passed = self._with_cascade(passed, self._takeover)
         self._look()
@@ -197,8 +231,8 @@ class Guard:
 
     def failed(self, reason: str) -> None:
         """The engine gave nothing and will not again: `beat_alone` from now on."""
-        self._network = False
-        self._take(Trouble("engine", reason))
+        self._gone, self._speaks = True, False
+        self._fault(reason)
 
     def beat_alone(self, caller: Samples, now: float) -> list[Reviewed]:
         """A beat without the network: the caller's frame, float32 [1280]; what they hear at
@@ -228,8 +262,7 @@ class Guard:
                 case GuardEvent(action="call_blocked"):
                     self._take(Trouble("block", event.reason))
                 case GuardEvent(action="fault"):
-                    self._network = False
-                    self._take(Trouble("engine", event.reason))
+                    self._fault(event.reason)
                 case GuardEvent(action="resumed"):
                     self._blocked = False
                 case CallerWordEvent():
@@ -237,18 +270,36 @@ class Guard:
                 case _:
                     pass
 
+    def _fault(self, reason: str) -> None:
+        """The engine cannot be trusted, in this call; of several calls, in all."""
+        self._network = False
+        trouble = Trouble("engine", self._clean(reason))
+        self._take(trouble)
+        self.service.take(trouble, self._offset + self._now)
+
     def _listen(self) -> None:
         """Whether the caller asks for a person."""
+        if self._wished or self._wish:
+            return
+        rules = self.service.rules
         words = tuple(self.filter.state.waiting.split())
         match = self._wants.first(words)
-        if match is not None and not self._wished:
-            self._wished = True
-            self._take(Wish(f'The caller asked for a person ("{match.phrase}").'))
+        intents = rules.config.breaker.person_intents
+        if match is not None:
+            self._wish = f'The caller asked for a person ("{match.phrase}").'
+        elif intents and rules.reader.read(words, among=intents) is not None:
+            self._wish = "The caller asked for a person."
+
+    def _grant(self) -> None:
+        """Give the caller who has asked for a person one, when they have said so to the end."""
+        if self._wish and (not self._speaks or self.filter.answering):
+            self._wished, wish, self._wish = True, self._wish, ""
+            self._take(Wish(wish))
 
     def _look(self) -> None:
         level = self.level
         if level != self._level:
-            self._apply_level("the service's level")
+            self._apply_level(f"For all calls: {self.service.reason}")
         if self._now - self._looked < _LOOK:
             return
         self._looked = self._now
@@ -257,9 +308,11 @@ class Guard:
         risk = monitor.call_risk(self.call_id)
         sure = monitor.recent_confidence(self.call_id)
         if sure is not None:
+            mend = self.service.rules.config.breaker.calibration
             turns = int(risk.repeats.n)
-            self._take(Confidence(sure, turns))
-        self._take(Tick())
+            self._take(Confidence(mend(sure) if mend is not None else sure, turns))
+        if not self._gone:  # a network that has gone is not tried again
+            self._take(Tick())
         if self._takeover is not None and self._takeover.error:
             self._take(Trouble("cascade", f"The cascade failed: {self._takeover.error}"))
             self._take(Trouble("cascade", f"The cascade failed: {self._takeover.error}"))
@@ -278,9 +331,7 @@ class Guard:
         self.filter.only_given = level in ("cascade", "handover")
         if level != before:
             data = {"before": before, "after": level}
-            self._told.append(
-                GuardEvent(time=self._now, action="level", reason=self._clean(reason), data=data)
-            )
+            self._told.append(GuardEvent(time=self._now, action="level", reason=reason, data=data))
         if level == "cascade" and self._takeover is None:
             if self.service.standby is None:
                 self._take(Trouble("cascade", "There is no cascade."))
@@ -292,6 +343,8 @@ class Guard:
         elif level != "cascade" and self._takeover is not None:
             self._takeover.close()
             self._takeover = None
+            # The trial shows whether it speaks again.
+            self._network, self._pulse = not self._gone, Pulse()
         if level == "handover":
             self._hand_over(reason)
 
@@ -338,9 +391,16 @@ class Guard:
             if isinstance(event, TurnEvent):
                 continue  # the network's own, whom nobody hears
             passed.append(event)
+        for text in out.said:
+            words = tuple(grammar.plain(text).split())
+            self.filter.state.begin(self._now)
+            self.filter.state.finish(Said(words, self._now, over=True))
         for event in out.told:
             if isinstance(event, CallerWordEvent):
-                continue  # the network tells them too, and sooner
+                if self._network:
+                    continue  # the network tells them too, and sooner
+                self.filter.state.hear(event)
+                self._listen()
             if isinstance(event, AgentWordEvent) and self._relays:
                 continue  # told as the network says them
             if isinstance(event, CallEvent):
@@ -365,7 +425,7 @@ class Guard:
         message = Handover(
             call_id=self.call_id,
             time=self._now,
-            reason=self._clean(reason),
+            reason=reason,
             transcript=tuple(Line(speaker=who, text=redact.text(text)) for who, text in said),
             order=tuple(redact.value(item) for item in state.order),
             tone=state.tone,

@@ -6,7 +6,7 @@ seconds of the call.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, cast
 
@@ -148,11 +148,6 @@ class CallState:
         return self._does.get(name, "none")
 
 
-def slots_of(call: CallEvent) -> Iterator[tuple[str, str]]:
-    """(slot, value) of everything that a call puts down."""
-    yield from _pairs(call.arguments)
-
-
 def items_of(calls: Iterable[CallEvent]) -> Iterator[dict[str, str]]:
     """The objects that calls name: each of a list, or the arguments themselves."""
     for call in calls:
@@ -162,13 +157,3 @@ def items_of(calls: Iterable[CallEvent]) -> Iterator[dict[str, str]]:
             if isinstance(entry, dict):
                 pairs = cast("dict[str, Any]", entry).items()
                 yield {str(name): str(value) for name, value in pairs}
-
-
-def _pairs(arguments: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    for name, value in arguments.items():
-        if isinstance(value, list):
-            for item in cast("list[Any]", value):
-                if isinstance(item, dict):
-                    yield from _pairs(cast("dict[str, Any]", item))
-        else:
-            yield name, str(value)

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from antiphon.corpus.calls import slot_values
+from antiphon.corpus.knowledge import LEAST_DIGITS
 from antiphon.corpus.scenario import FactSpec
 from antiphon.guard.config import ClaimRules
 from antiphon.guard.ground import Ground, Words
 from antiphon.guard.spoken import runs
-from antiphon.guard.state import CallState, items_of, slots_of
-
-_LEAST_DIGITS = 3  # digits on end that make a number read out, and not a price or a time
+from antiphon.guard.state import CallState, items_of
 
 
 class Support:
@@ -27,7 +27,9 @@ class Support:
         self._words = frozenset(self.heard.split())
         self._results = " ".join(state.results) if "results" in rules.support else ""
         self._named: dict[str, frozenset[str]] = {}
-        self._called = frozenset(pair for call in state.calls for pair in slots_of(call))
+        self._called = frozenset(
+            pair for call in state.calls for pair in slot_values(call.arguments)
+        )
         made = state.calls_of_turn()
         self.calls_agree = [c for c in made if state.effect(c.name) in ("add", "change")]
         """The calls of this turn that what is read back must agree with."""
@@ -73,7 +75,8 @@ class Support:
 
     def true(self, fact: FactSpec, reply: str) -> set[Words]:
         """The phrases of a table that are true of what the reply names, or the caller."""
-        return self._ground.true(fact, reply, self.heard)
+        true = self._ground.true(fact, reply, self.heard)
+        return {tuple(phrase.split()) for phrase in true}
 
     def knows(self, word: str) -> bool:
         """Whether a number word stands in what was said, called or given."""
@@ -90,7 +93,7 @@ class Support:
     def _numbers(self) -> Iterator[str]:
         for text in (self.heard, self._results):
             for run in runs(text.split()):
-                if len(run.digits) >= _LEAST_DIGITS:
+                if len(run.digits) >= LEAST_DIGITS:
                     yield run.digits
         for slot, value in self._called:
             if slot == self._ground.digits and "calls" in self._rules.support:

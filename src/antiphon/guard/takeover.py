@@ -118,6 +118,12 @@ class _Session(CascadeSession):
     def resume(self, policy: TonedPolicy) -> None:
         """From here on this policy answers."""
         self._policy = policy
+        self.replies: list[str] = []
+        """What was answered since somebody looked."""
+
+    def _reply(self, text: str) -> None:
+        self.replies.append(text)
+        super()._reply(text)
 
     def answer(self, words: Sequence[str], made: Sequence[CallEvent]) -> bool:
         """Answer a turn that was heard before; whether it could be read. A call that was made for
@@ -184,6 +190,8 @@ class Out(NamedTuple):
 
     agent: Samples
     told: tuple[Event, ...]
+    said: tuple[str, ...] = ()
+    """Replies that begin, whole."""
 
 
 class Takeover:
@@ -269,7 +277,8 @@ class Takeover:
             for event in out.told:
                 self._broke_in |= isinstance(event, TurnEvent) and event.state == "yielding"
                 told.append(self._dated(event))
-        return Out(np.concatenate(agent), tuple(told))
+        said, self._session.replies = tuple(self._session.replies), []
+        return Out(np.concatenate(agent), tuple(told), said)
 
     def close(self) -> None:
         """The call is over, or somebody else answers it."""

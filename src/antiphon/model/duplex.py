@@ -16,6 +16,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from antiphon.corpus.delivery import CONTROLS
 from antiphon.model.backbone import Backbone
 from antiphon.model.config import END, PAD, TONES, TURN_STATES, ModelConfig
 from antiphon.model.depth import DepthHead
@@ -27,7 +28,8 @@ OLDEST = 24  # frames; ages are clamped here
 
 
 class Own(NamedTuple):
-    """What the agent did: text, heard, call [B, T]; codes [B, T, codebooks].
+    """What the agent did: text, heard, call [B, T]; codes [B, T, codebooks]; and how it was told
+    to speak: control [B, 2] (corpus.delivery.Delivery.control).
 
     `heard` is what it wrote down of the caller. Codes are stored plus one; 0 is "before the
     call began".
@@ -37,6 +39,7 @@ class Own(NamedTuple):
     heard: Tensor
     call: Tensor
     codes: Tensor
+    control: Tensor
 
 
 class Heads(NamedTuple):
@@ -123,6 +126,7 @@ class _Now(NamedTuple):
     standing: Tensor  # [B, T, call_vocabulary]
     recent: tuple[Tensor, Tensor]  # ids and ages [B, T, RECENT]
     heard: tuple[Tensor, Tensor]
+    control: Tensor  # [B, 2]
 
 
 class Recent(nn.Module):
@@ -158,6 +162,7 @@ class Duplex(nn.Module):
         self.codes = nn.ModuleList(
             nn.Embedding(config.codebook_size + 1, width) for _ in range(config.codebooks)
         )
+        self.control = nn.ModuleList(nn.Embedding(count, width) for count in CONTROLS)
         self.backbone = Backbone(config.backbone)
         self.text_head = nn.Linear(width, config.text_vocabulary)
         self.caller_text_head = nn.Linear(width, config.text_vocabulary)
@@ -194,11 +199,17 @@ class Duplex(nn.Module):
         x = x + self.recent(*now.recent) + self.heard(*now.heard)
         for book, table in enumerate(self.codes):
             x = x + table(now.codes[..., book])
+        for told, table in enumerate(self.control):
+            x = x + table(now.control[:, told])[:, None]
         return x
 
     def forward(self, mel: Tensor, own: Own) -> tuple[Tensor, Tensor]:
         """A whole recording: mel [B, 8 T, mels] to trunk states [B, T, C], encoder [B, 2 T, C]."""
         vectors, _ = self.encoder(mel)
+        return self.trunk(vectors, own), vectors
+
+    def trunk(self, vectors: Tensor, own: Own) -> Tensor:
+        """Trunk states [B, T, C] of what the encoder made of a recording [B, 2 T, C]."""
         now = _Now(
             own.text,
             own.call,
@@ -206,13 +217,21 @@ class Duplex(nn.Module):
             standing_call(own.call, self.config.call_vocabulary),
             recent_pieces(own.text),
             recent_pieces(own.heard),
+            own.control,
         )
         z, _ = self.backbone(self._embed(vectors, now))
-        return z, vectors
+        return z
 
-    def step(self, mel: Tensor, state: State) -> tuple[Tensor, State]:
-        """One frame: mel [B, 8, mels] to the trunk's state [B, C]; `remember` completes it."""
+    def step(self, mel: Tensor, control: Tensor, state: State) -> tuple[Tensor, State]:
+        """One frame: mel [B, 8, mels], control [B, 2] to the trunk's state [B, C]; `remember`
+        completes it.
+        """
         vectors, encoder = self.encoder(mel, scope(state, "encoder"))
+        z, trunk = self.trunk_step(vectors, control, state)
+        return z, {**prefixed("encoder", encoder), **trunk}
+
+    def trunk_step(self, vectors: Tensor, control: Tensor, state: State) -> tuple[Tensor, State]:
+        """`step` from the encoder's vectors [B, 2, C] on; the encoder's state is not needed."""
         now = _Now(
             state["text"][:, None],
             state["call"][:, None],
@@ -220,9 +239,10 @@ class Duplex(nn.Module):
             state["standing"][:, None],
             _recalled(scope(state, "recent")),
             _recalled(scope(state, "heard")),
+            control,
         )
         z, backbone = self.backbone(self._embed(vectors, now), scope(state, "backbone"))
-        return z[:, 0], {**prefixed("encoder", encoder), **prefixed("backbone", backbone)}
+        return z[:, 0], prefixed("backbone", backbone)
 
     def remember(
         self, state: State, text: Tensor, heard: Tensor, call: Tensor, codes: Tensor

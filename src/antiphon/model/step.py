@@ -39,6 +39,7 @@ class Inputs(NamedTuple):
     temperature: Tensor  # float [2]: of the text, of the codes
     call_mask: Tensor  # bool [B, call_vocabulary]: the tokens that the schema allows now
     force_text: Tensor  # int64 [B]: say this piece; -1 leaves it to the network
+    control: Tensor  # int64 [B, 2]: style and speed asked for; 0 leaves them to the network
 
 
 class Outputs(NamedTuple):
@@ -64,11 +65,15 @@ class FrameStep(nn.Module):
     eagerness: nats by which opening a turn or a call is preferred to waiting one frame more.
         The network spreads its belief that "now is the time" over some frames; none of them
         need be the likeliest choice, and a greedy agent would wait for ever.
+    yielding: nats by which ending its turn is preferred to going on while it hears the caller,
+        for the same reason.
     """
 
-    def __init__(self, duplex: Duplex, decoder: Decoder, eagerness: float = 0.0) -> None:
+    def __init__(
+        self, duplex: Duplex, decoder: Decoder, eagerness: float = 0.0, yielding: float = 0.0
+    ) -> None:
         super().__init__()
-        self.eagerness = eagerness
+        self.eagerness, self.yielding = eagerness, yielding
         self.frontend = MelFrontend()
         self.duplex = duplex
         self.decoder = decoder
@@ -86,7 +91,7 @@ class FrameStep(nn.Module):
         state = reset_slots(state, inputs.reset)
         mel, line = self.frontend(inputs.caller, state["line"])
         own = scope(state, "duplex")
-        z, network = self.duplex.step(mel, own)
+        z, network = self.duplex.step(mel, inputs.control, own)
         heads = self.duplex.heads(z)
         text_noise, code_noise = inputs.temperature[0], inputs.temperature[1]
         quiet = own["recent.pieces"][:, 0] <= END  # the agent's turn is over, or none has begun
@@ -95,6 +100,8 @@ class FrameStep(nn.Module):
         # A call opens with the reply that tells of it: what is done is never left unsaid.
         told = quiet & (call != PAD)
         text = self._open(self._open(heads.text, quiet, self.eagerness), told, _NEVER)
+        if self.yielding:
+            text = self._end(text, self.yielding * heads.voice.sigmoid() * ~quiet)
         text = (text + text_noise * inputs.noise_text).argmax(-1)
         text = torch.where(inputs.force_text >= 0, inputs.force_text, text)
 
@@ -132,3 +139,9 @@ class FrameStep(nn.Module):
         """Logits [B, V] with PAD made less likely by `nats` in the slots [B] that are true."""
         less = nats * slots.to(logits.dtype)
         return torch.cat([logits[:, :1] - less[:, None], logits[:, 1:]], dim=1)
+
+    @staticmethod
+    def _end(logits: Tensor, nats: Tensor) -> Tensor:
+        """Logits [B, V] with END made likelier by `nats` [B]."""
+        more = logits[:, END : END + 1] + nats[:, None]
+        return torch.cat([logits[:, :END], more, logits[:, END + 1 :]], dim=1)

@@ -21,6 +21,7 @@ from antiphon.audio import FRAME, SAMPLE_RATE
 from antiphon.audio.io import frames, read
 from antiphon.bundle import Bundle, find, load
 from antiphon.corpus.calls import CallVocabulary
+from antiphon.corpus.delivery import delivery
 from antiphon.corpus.order import Order, fold
 from antiphon.corpus.scenario import Scenario, load_scenario
 from antiphon.errors import AudioError
@@ -123,9 +124,30 @@ class Agent:
         """A new engine of `batch` slots over the agent's weights."""
         return Engine(self.bundle, batch, temperature=self._temperature, graph=self._graph)
 
-    def session(self, seed: int = 0, *, rate: int = SAMPLE_RATE, mute: bool = False) -> Session:
-        """A new call. `rate` (Hz) is that of the samples that will be pushed."""
-        return Session(self.engine(), self.pieces, self.vocabulary, seed=seed, rate=rate, mute=mute)
+    def session(
+        self,
+        seed: int = 0,
+        *,
+        rate: int = SAMPLE_RATE,
+        mute: bool = False,
+        style: str | None = None,
+        speed: float | None = None,
+    ) -> Session:
+        """A new call. `rate` (Hz) is that of the samples that will be pushed.
+
+        style (one of `antiphon.STYLES`), speed (relative tempo, 0.5 to 2): how the agent is told
+        to speak; None leaves it to the agent, who leans towards the caller.
+        Raises AntiphonError for others, and for a bundle that knows none.
+        """
+        return Session(
+            self.engine(),
+            self.pieces,
+            self.vocabulary,
+            seed=seed,
+            rate=rate,
+            mute=mute,
+            delivery=delivery(style, speed),
+        )
 
     def answer(
         self,
@@ -135,12 +157,15 @@ class Agent:
         tail: float | None = None,
         caller_end: float | None = None,
         realtime: bool = False,
+        style: str | None = None,
+        speed: float | None = None,
     ) -> Answer:
         """Play a recording to the agent and let it finish.
 
         audio: a file, or float32 [N] at 16 kHz. `tail` is the silence after it in seconds; None
         waits until the agent has answered and is still. `caller_end` (seconds) is where the
         caller's speech ends, found by energy if not given. `realtime` feeds at the clock's pace.
+        style, speed: as `session` takes them.
         Raises AudioError when the recording cannot be used.
         """
         caller = _samples(audio)
@@ -148,7 +173,7 @@ class Agent:
         heard: list[Samples] = []
         voice: list[Samples] = []
         events: list[Event] = []
-        with self.session(seed) as session:
+        with self.session(seed, style=style, speed=speed) as session:
             clock = time.perf_counter()
             for chunk in _with_tail(caller, voice, end or 0.0, tail):
                 if realtime:
@@ -192,14 +217,16 @@ class Agent:
             words = tuple(event for event in events if isinstance(event, CallerWordEvent))
             return Transcript(session.caller_text, words)
 
-    def say(self, text: str, *, seed: int = 0) -> Samples:
-        """`text` in the agent's voice, float32 [N] at 16 kHz.
+    def say(
+        self, text: str, *, seed: int = 0, style: str | None = None, speed: float | None = None
+    ) -> Samples:
+        """`text` in the agent's voice, float32 [N] at 16 kHz; style and speed as in `session`.
 
         Raises AntiphonError when there is nothing sayable in it.
         """
         silence = np.zeros(FRAME, dtype=np.float32)
         voice: list[Samples] = []
-        with self.session(seed, mute=True) as session:
+        with self.session(seed, mute=True, style=style, speed=speed) as session:
             session.say(text)
             while session.saying:
                 _sort(session.push(silence), voice, [])

@@ -28,6 +28,7 @@ from pydantic import BaseModel, ConfigDict, Field, SkipValidation
 
 from antiphon.audio import SAMPLE_RATE
 from antiphon.audio.quick_resample import QuickResampler
+from antiphon.corpus.delivery import OWN, Delivery
 from antiphon.errors import AntiphonError, AudioError
 from antiphon.runtime.agent import Agent
 from antiphon.runtime.caller_buffer import BACKLOG, PREBUFFER, CallerBuffer
@@ -92,6 +93,20 @@ class Line:
         self.engine: _Group | None = None
         """The clock's own."""
         self.open = True
+        self._delivery = OWN
+
+    @property
+    def delivery(self) -> Delivery:
+        """How the agent is told to speak; what it is told counts from the next beat on.
+
+        Setting it raises BundleError for a bundle without styles.
+        """
+        return self._delivery
+
+    @delivery.setter
+    def delivery(self, wanted: Delivery) -> None:
+        self._clock.check_delivery(wanted)
+        self._delivery = wanted
 
     def push(self, samples: npt.ArrayLike) -> None:
         """The caller's next samples, float [N] at the line's rate, any N.
@@ -239,6 +254,10 @@ class Clock:
         """Raises AntiphonError when there is nothing in `text` that the voice can say."""
         self._agent.pieces.words(text)
 
+    def check_delivery(self, wanted: Delivery) -> None:
+        """Raises BundleError for a style or a speed where the bundle knows none."""
+        self._groups[0].engine.check_delivery(wanted)
+
     def leave(self, line: Line) -> None:
         """Called by a line that was closed."""
         with self._wake:
@@ -378,7 +397,13 @@ class _Group:
 
     def seat(self, line: Line) -> None:
         agent = self.agent
-        line.session = _HushedSession(self.engine, agent.pieces, agent.vocabulary, seed=line.seed)
+        line.session = _HushedSession(
+            self.engine,
+            agent.pieces,
+            agent.vocabulary,
+            seed=line.seed,
+            delivery=line.delivery,
+        )
         line.engine = self
         self.lines.append(line)
 
@@ -396,6 +421,7 @@ class _Group:
                     continue
                 frame, filled = taken
                 session.feed(frame)
+                session.delivery = line.delivery
                 slot, wanted = session.next_input()
             except Exception as error:
                 self._fail([line], error)

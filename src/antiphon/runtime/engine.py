@@ -17,6 +17,7 @@ import onnxruntime as ort
 
 from antiphon.audio import FRAME
 from antiphon.bundle import Bundle
+from antiphon.corpus.delivery import OWN, Delivery
 from antiphon.errors import AntiphonError, BundleError
 from antiphon.runtime.events import TONES, TURN_STATES, Samples
 
@@ -44,6 +45,8 @@ class StepInput:
     """Call tokens that may come now, bool [V_call]."""
     force_text: int = FREE
     """The agent's text of this frame, or FREE."""
+    control: tuple[int, int] = OWN.control
+    """The style and the speed asked for (corpus.delivery.Delivery.control)."""
     offer: int | None = None
     """A text to force only if the network is ready for one now; PAD is forced if it is not."""
 
@@ -109,6 +112,19 @@ class Engine:
         """How many call tokens the graph knows."""
         return self._inputs["call_mask"].shape[1]
 
+    @property
+    def styled(self) -> bool:
+        """Whether the graph takes a style and a speed; those made before there were any do not."""
+        return "control" in self._inputs
+
+    def check_delivery(self, wanted: Delivery) -> None:
+        """Raises BundleError where the graph cannot be told what is wanted."""
+        if wanted != OWN and not self.styled:
+            raise BundleError(
+                f"{self.bundle.folder}: this bundle was trained without styles and speeds; "
+                "leave them out, or use a newer bundle"
+            )
+
     def open(self) -> int:
         """Take a free slot; it starts as new. Raises AntiphonError when all are in use."""
         if not self._free:
@@ -157,6 +173,8 @@ class Engine:
         feeds["noise_audio"][slot] = given.noise_audio
         feeds["call_mask"][slot] = given.call_mask
         feeds["force_text"][slot] = given.force_text if given.offer is None else PAD
+        if self.styled:
+            feeds["control"][slot] = given.control
 
     def _run(self) -> None:
         self._session.run_with_iobinding(self._bindings[self._turn])
@@ -269,6 +287,8 @@ def _buffers(
         "call_mask": zeros(calls, dtype=np.bool_),
         "force_text": zeros(dtype=np.int64),
     }
+    if "control" in shapes:
+        inputs["control"] = zeros(2, dtype=np.int64)
     outputs = {name: zeros() for name in ("vad", "pitch", "energy", "confidence", "text_ready")}
     outputs |= {name: zeros(dtype=np.int64) for name in ("agent_text", "caller_text", "call")}
     outputs["agent"] = zeros(FRAME)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,7 @@ import numpy.typing as npt
 from antiphon.audio import FRAME, SAMPLE_RATE
 from antiphon.audio.resample import StreamResampler
 from antiphon.corpus.calls import CallDecoder, CallVocabulary
+from antiphon.corpus.delivery import OWN, Delivery
 from antiphon.errors import AntiphonError, AudioError, BundleError
 from antiphon.runtime.engine import PAD, Engine, Noise, StepInput, StepOutput, forced
 from antiphon.runtime.events import (
@@ -41,7 +43,8 @@ SPEAKING = 0.5  # voice activity above which the caller's tone is worth telling
 class Session:
     """A call in one slot of an engine.
 
-    `mute` keeps the agent's text at PAD, so that it only listens.
+    `mute` keeps the agent's text at PAD, so that it only listens. `delivery` is how it is told to
+    speak; it may be changed at any time.
 
     >>> with agent.session(seed=7) as session:            # doctest: +SKIP
     ...     for chunk in microphone:
@@ -58,6 +61,7 @@ class Session:
         seed: int = 0,
         rate: int = SAMPLE_RATE,
         mute: bool = False,
+        delivery: Delivery = OWN,
     ) -> None:
         self.delays = engine.bundle.manifest.delays
         self._engine = engine
@@ -83,7 +87,18 @@ class Session:
         self.last: StepOutput | None = None
         """The last frame's raw output: voice activity, pitch, energy, confidence, codes."""
         self.process_seconds: deque[float] = deque(maxlen=REMEMBERED)
+        self.delivery = delivery
         self._slot: int | None = engine.open()
+
+    @property
+    def delivery(self) -> Delivery:
+        """The style and the speed that the agent is told; None leaves them to it."""
+        return self._delivery
+
+    @delivery.setter
+    def delivery(self, wanted: Delivery) -> None:
+        self._engine.check_delivery(wanted)
+        self._delivery = wanted
 
     def push(self, samples: npt.ArrayLike) -> Iterator[Event]:
         """Take float samples [N], any N, at the session's rate; gives the events that followed.
@@ -149,6 +164,8 @@ class Session:
             raise AntiphonError("the session is closed")
         caller, self._samples = self._samples[:FRAME], self._samples[FRAME:]
         given = self._noise.frame(caller, self._calls.mask())
+        if self._delivery != OWN:
+            given = replace(given, control=self._delivery.control)
         if self._script is not None:
             given = self._script.direct(given)
         elif self._mute:

@@ -15,6 +15,7 @@ import secrets
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 
 import numpy as np
@@ -143,6 +144,15 @@ def beat_cost(agent: Agent, slots: int, *, group: int, threads: int) -> float:
     return float(np.median(costs))
 
 
+@dataclass(frozen=True)
+class Routed:
+    """Where a call goes, where that is not the reception's own clock."""
+
+    info: CallInfo
+    clock: Clock
+    stages: Sequence[MakeStage]
+
+
 class Reception:
     """Opens calls on a clock, counts them by key, and turns callers away."""
 
@@ -162,6 +172,8 @@ class Reception:
         self.refused: Counter[str] = Counter()
         """How many calls were refused, by reason."""
         self.draining = False
+        self.route: Callable[[CallInfo], Routed | None] | None = None
+        """Says which version answers a call; None: the clock's (see `serving.deploy`)."""
         self._today = today
         self._used: dict[tuple[str, str], float] = {}  # (day, key): seconds of calls that are over
         self._empty = asyncio.Event()
@@ -198,7 +210,7 @@ class Reception:
                     f"this key has used its {minutes:g} minutes of today (UTC)",
                     retry=_until_midnight(),
                 )
-        if self.clock.active >= self.clock.slots:
+        if max(self.clock.active, len(self.calls)) >= self.clock.slots:
             raise self._full()
 
     def _full(self) -> Refused:
@@ -230,12 +242,15 @@ class Reception:
         info = CallInfo(
             bundle=self.clock.bundle, protocol=protocol, key=caller.key, metadata=metadata or {}
         )
+        place = Routed(info, self.clock, self.stages)
+        if self.route is not None:
+            place = self.route(info) or place
         try:
             call = LiveCall(
-                self.clock,
-                info,
+                place.clock,
+                place.info,
                 observers=self.observers,
-                stages=self.stages,
+                stages=place.stages,
                 seed=seed,
                 waiting=self.config.send_seconds,
                 dtmf_pause=self.config.dtmf_pause,

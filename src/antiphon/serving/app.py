@@ -12,7 +12,8 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import AsyncGenerator, Callable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import TYPE_CHECKING
 
 from fastapi import APIRouter, FastAPI
 from fastapi.middleware.cors import CORSMiddleware
@@ -28,6 +29,10 @@ from antiphon.serving.config import ServerConfig
 from antiphon.serving.house import House
 from antiphon.serving.realtime import socket as realtime_socket
 
+if TYPE_CHECKING:
+    from antiphon.serving.deploy.fleet import Deploying
+    from antiphon.serving.notes import Notes
+
 _log = logging.getLogger(__name__)
 
 
@@ -40,9 +45,10 @@ def create_app(
     stages: Sequence[MakeStage] = (),
     routers: Sequence[APIRouter] = (),
     found: Callable[[Capacity], None] | None = None,
+    deploying: Deploying | None = None,
 ) -> FastAPI:
     """The application. `agent` and `capacity` spare loading and measuring them again; `found` is
-    told the capacity.
+    told the capacity. `deploying` serves several versions by the plan in a store's folder.
 
     Its parts are in `app.state.house` while it runs. Raises AntiphonError when the configuration
     would open the server to strangers, or names something that is not there.
@@ -61,6 +67,11 @@ def create_app(
         found(capacity)
 
     parts = agent, capacity
+    guards = tuple(stages)
+    kept = _kept(observers)
+    if kept is not None:
+        observers = [*observers, kept[1]]
+        stages = [_noting(kept[1], agent), *stages]
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncGenerator[None]:
@@ -74,9 +85,27 @@ def create_app(
             backlog=config.backlog,
         )
         reception = Reception(clock, config, observers=observers, stages=stages)
-        async with rest.bench(config) as bench:
+        async with AsyncExitStack() as stack:
+            bench = await stack.enter_async_context(rest.bench(config))
             app.state.house = House(config, agent, clock, reception, gatekeeper, capacity, bench)
             clock.start()
+            if deploying is not None:
+                from antiphon.serving.deploy.fleet import Fleet
+
+                recorders, notes = ([kept[0]], kept[1]) if kept is not None else ([], None)
+                fleet = Fleet(
+                    deploying,
+                    config,
+                    agent,
+                    clock,
+                    capacity,
+                    stages=guards,
+                    recorders=recorders,
+                    notes=notes,
+                )
+                reception.observers = [*reception.observers, fleet]
+                reception.route = fleet.route
+                await stack.enter_async_context(fleet.running())
             try:
                 yield
             finally:
@@ -97,6 +126,22 @@ def create_app(
     for router in (realtime_socket.router, rest.router, *_others(config), *routers):
         app.include_router(router)
     return app
+
+
+def _kept(observers: Sequence[Observer]) -> tuple[Observer, Notes] | None:
+    """The store's observer, where there is one, and notes that go to it."""
+    from antiphon.serving.notes import Notes
+    from antiphon.serving.store.observer import StoreObserver
+
+    keeper = next((each for each in observers if isinstance(each, StoreObserver)), None)
+    return None if keeper is None else (keeper, Notes(keeper))
+
+
+def _noting(notes: Notes, agent: Agent) -> MakeStage:
+    from antiphon.serving.replay import bundle_fingerprint
+
+    manifest = agent.bundle.manifest
+    return notes.stage(manifest.name, bundle_fingerprint(manifest))
 
 
 def _others(config: ServerConfig) -> list[APIRouter]:

@@ -23,6 +23,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from antiphon.audio import FRAME, SAMPLE_RATE
 from antiphon.audio.quick_resample import QuickResampler
+from antiphon.corpus.delivery import Delivery
 from antiphon.guard.events import GuardEvent
 from antiphon.runtime.caller_buffer import CallerBuffer
 from antiphon.runtime.clock import Clock, ClockEvent, EndedEvent, HeardEvent
@@ -317,6 +318,13 @@ class LiveCall:
         if self.reason is None:
             self._line.say(text)
             self._saying = True
+
+    def deliver(self, wanted: Delivery) -> None:
+        """How the agent is told to speak from the next beat on.
+
+        Raises BundleError for a bundle that knows no styles.
+        """
+        self._line.delivery = wanted
 
     def tool_result(self, call_id: str, output: str) -> None:
         """What a tool gave. The café's agent has answered by then; it is kept with the call."""

@@ -1,4 +1,4 @@
-"""What every protocol's door needs: the server's parts, and how a visitor is let in or refused."""
+"""What every protocol's door needs: the server's parts, and who may come in."""
 
 from __future__ import annotations
 
@@ -6,8 +6,6 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from fastapi import WebSocket
-from fastapi.responses import JSONResponse
 from starlette.requests import HTTPConnection
 
 from antiphon.corpus.calls import Tool
@@ -59,14 +57,3 @@ def welcome(house: House, visitor: HTTPConnection) -> Caller:
     except Denied as denied:
         house.reception.refused[denied.code] += 1
         raise Refused(denied.status, denied.code, denied.message) from None
-
-
-async def refuse(socket: WebSocket, refused: Refused) -> None:
-    """Answer a handshake with HTTP; where the server cannot, accept it and close with 1013."""
-    if "websocket.http.response" in socket.scope.get("extensions", {}):
-        await socket.send_denial_response(
-            JSONResponse(refused.body(), refused.status, refused.headers())
-        )
-        return
-    await socket.accept()
-    await socket.close(1013 if refused.status in (429, 503) else 1008, refused.message[:120])

@@ -27,7 +27,8 @@ from pydantic import BaseModel, ConfigDict, Field
 from antiphon.audio import SAMPLE_RATE
 from antiphon.audio.io import info, read
 from antiphon.audio.resample import resample
-from antiphon.errors import AntiphonError
+from antiphon.corpus.delivery import delivery
+from antiphon.errors import AntiphonError, BundleError
 from antiphon.runtime.agent import Transcript
 from antiphon.runtime.events import Samples
 from antiphon.serving.admission import Refused
@@ -148,7 +149,9 @@ class SpeechRequest(BaseModel):
     voice: Any = None
     """Any: the agent has one voice."""
     response_format: Literal["mp3", "opus", "flac", "wav", "pcm", "aac"] = "mp3"
-    speed: float = 1.0
+    speed: Annotated[float, Field(ge=0.5, le=1.5)] = 1.0
+    style: Literal["neutral", "calm", "warm", "brisk", "apologetic"] | None = None
+    """Ours."""
     instructions: str | None = None
     """Not followed."""
     stream_format: Literal["audio", "sse"] = "audio"
@@ -157,8 +160,11 @@ class SpeechRequest(BaseModel):
 @router.post("/audio/speech")
 async def speech(wanted: SpeechRequest, house: At, _: Who) -> Response:
     """A text in the agent's voice."""
-    if wanted.speed != 1.0:
-        raise Unfit("the agent speaks at its own pace; speed must be 1.0", "speed")
+    speed = None if wanted.speed == 1.0 else wanted.speed
+    try:
+        house.clock.check_delivery(delivery(wanted.style, speed))
+    except BundleError as error:
+        raise Unfit(str(error), "speed" if wanted.style is None else "style") from None
     if wanted.stream_format != "audio":
         raise Unfit("speech is not sent as events here; use stream_format audio", "stream_format")
     if wanted.response_format == "aac":
@@ -168,7 +174,9 @@ async def speech(wanted: SpeechRequest, house: At, _: Who) -> Response:
         raise Unfit(f"the text has {len(wanted.input)} letters; {most} are spoken at most", "input")
     house.clock.check_sayable(wanted.input)
     body, kind = await house.bench.do(
-        lambda: write(house.agent.say(wanted.input), wanted.response_format)
+        lambda: write(
+            house.agent.say(wanted.input, style=wanted.style, speed=speed), wanted.response_format
+        )
     )
     return Response(body, media_type=kind)
 

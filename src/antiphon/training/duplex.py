@@ -18,6 +18,7 @@ from torch import Tensor, nn
 
 from antiphon.audio import FRAME
 from antiphon.corpus.calls import CallVocabulary
+from antiphon.corpus.delivery import FREE
 from antiphon.corpus.tokenizer import Tokenizer
 from antiphon.model.config import PAD, ModelConfig
 from antiphon.model.duplex import Duplex, Own
@@ -46,6 +47,7 @@ class LossConfig(BaseModel):
     silence: float = 0.12  # share of the agent's silent frames whose codes are trained on
     corrupt: float = 0.1  # share of frames whose own codes come in wrong, as after a bad sample
     deaf: float = 0.2  # share of conversations in which nothing written of the caller comes back
+    told: float = 0.2  # share of conversations that tell the style, the speed, or both
     misheard: float = 0.1  # share of the other pieces written of the caller that come back wrong
 
 
@@ -307,6 +309,7 @@ def collate(
             torch.cat([before, _misheard(caller_text, sizes, losses, rng)[:, :-1]], 1),
             torch.cat([before, call[:, :-1]], 1),
             torch.from_numpy(heard),
+            torch.tensor([_told(crop.example.streams, losses.told, rng) for crop in crops]),
         ),
         text=text,
         caller_text=caller_text,
@@ -324,6 +327,15 @@ def collate(
         positions=torch.tensor([2 * crop.frames for crop in crops]),
         seconds=rows * longest * SECONDS,
     )
+
+
+def _told(streams: Streams, share: float, rng: np.random.Generator) -> tuple[int, int]:
+    """The control of a conversation: it is always told what nothing in it would tell."""
+    style, speed = streams.delivery.control
+    tells = rng.random(2) < share
+    if streams.directed:
+        return style, speed
+    return style if tells[0] else FREE, speed if tells[1] else FREE
 
 
 def _misheard(

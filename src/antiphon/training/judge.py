@@ -34,6 +34,7 @@ from antiphon.audio import FRAME, SAMPLE_RATE
 from antiphon.audio.augment import loudest_block
 from antiphon.audio.mel import torch_log_mel
 from antiphon.corpus.conversation import Speaker
+from antiphon.corpus.delivery import SPEEDS, STYLES
 from antiphon.corpus.dialogue import Turn, agent_sentences, caller_sentences
 from antiphon.corpus.disk import Corpus, Entry, write_conversation, write_index, written
 from antiphon.corpus.edits import distance
@@ -226,9 +227,14 @@ def speak(
             if entry is None:
                 turn = Turn(speaker=_SIDE[hears], text=line.text, intent=line.kind, gap=0.1)
                 rng = random.Random(index)
-                voice = voices.agent if hears == "agent" else voices.caller("test", rng)
-                speech = voice.speak(line.text, rng)
-                conversation = mix([Spoken(turn, speech, {"voice": voice.name})], 0.1)
+                if hears == "agent":  # in all the ways in which it may speak
+                    style, speed = rng.choice(STYLES), rng.choice(SPEEDS)
+                    speech = voices.agent.speak(line.text, rng, style, speed)
+                    name = voices.agent.name
+                else:
+                    voice = voices.caller("test", rng)
+                    speech, name = voice.speak(line.text, rng), voice.name
+                conversation = mix([Spoken(turn, speech, {"voice": name})], 0.1)
                 entry = write_conversation(folder, index, conversation)
             entries.append(entry)
             if progress:

@@ -226,7 +226,7 @@ def _tokenizer(shop: Workshop) -> None:
     tokenizer.save(shop.tokenizer_path)
 
 
-def _line(shop: Workshop, flat: Flat) -> LineMel:
+def caller_line(shop: Workshop, flat: Flat) -> LineMel:
     """The augmented line: babble from the corpus's own callers, noise from the data folder."""
     talk: list[np.ndarray] = []
     for item in flat.items[:400]:
@@ -260,7 +260,7 @@ def _hearing(shop: Workshop) -> None:
         return
     flat, valid = shop.flat("train"), shop.flat("valid")
     encoder = Encoder(shop.recipe.encoder, len(CHARACTERS) + 1)
-    line = _line(shop, flat)
+    line = caller_line(shop, flat)
     task = HearingTask(
         encoder,
         flat,
@@ -302,7 +302,7 @@ def _duplex(shop: Workshop) -> None:
         batch_seconds=part.batch_seconds,
         longest=part.longest,
         seed=part.seed,
-        line=_line(shop, flat),
+        line=caller_line(shop, flat),
     )
     fit(_fabric(shop, _several(shop)), task, part, shop.folder / "duplex")
 

@@ -17,6 +17,7 @@ from antiphon.model.config import BackboneConfig, EncoderConfig
 from antiphon.training.duplex import LossConfig
 from antiphon.training.loop import LoopConfig
 from antiphon.training.streams import Timing
+from antiphon.training.tune_config import TuneConfig
 
 Checked = TypeVar("Checked", bound=BaseModel)
 
@@ -74,6 +75,7 @@ class Recipe(_Part):
     corpus: CorpusPart
     hearing: HearingPart | None = None
     duplex: DuplexPart
+    tune: TuneConfig | None = None  # antiphon tune, once all is trained
     noise: tuple[str, ...] = ()  # recordings of noise below the data folder
     development: str | None = None  # manifest of real commands to validate on
     processes: int = 1

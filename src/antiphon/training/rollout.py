@@ -97,6 +97,7 @@ def hold(
             temperature=torch.tensor(temperature),
             call_mask=torch.from_numpy(np.stack([d.mask() for d in decoders])),
             force_text=torch.full((batch,), -1),
+            control=torch.zeros(batch, 2, dtype=torch.int64),
         )
         outputs, state = step(Inputs(*(value.to(device) for value in inputs)), state)
         calls_now, said_now, heard_now = (

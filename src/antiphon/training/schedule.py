@@ -20,6 +20,7 @@ class OptimiserConfig(BaseModel):
     floor: float = 0.02
     weight_decay: float = 0.02
     clip: float = 1.0
+    muon: bool = True  # false: AdamW for all
 
 
 def rate(step: int, steps: int, config: OptimiserConfig) -> float:
@@ -40,7 +41,7 @@ def optimisers(
     for name, parameter in named:
         if not parameter.requires_grad:
             continue
-        inside = "layers." in name and parameter.ndim == 2
+        inside = config.muon and "layers." in name and parameter.ndim == 2
         (matrices if inside else rest).append(parameter)
     found: list[torch.optim.Optimizer] = []
     if matrices:

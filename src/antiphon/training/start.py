@@ -60,6 +60,8 @@ def start_from(duplex: Duplex, bundle: Path, calls: CallVocabulary) -> None:
     }
     before = load_scenario(bundle / "scenario.yaml").call_vocabulary.labels
     own = duplex.state_dict()
+    # A bundle from before styles was told none, and speaks as one that is free to choose.
+    weights = {n: torch.zeros_like(v) for n, v in own.items() if n.startswith("control.")} | weights
     differing = sorted(set(own) ^ set(weights))
     if differing:
         raise BundleError(

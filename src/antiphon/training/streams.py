@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -18,6 +19,7 @@ from pydantic import BaseModel, ConfigDict
 from antiphon.audio import FRAME, SAMPLE_RATE
 from antiphon.corpus.calls import Call, CallVocabulary
 from antiphon.corpus.conversation import Event, Word
+from antiphon.corpus.delivery import OWN, Delivery
 from antiphon.corpus.tokenizer import Tokenizer
 
 Ints = npt.NDArray[np.int64]
@@ -35,11 +37,15 @@ class Timing(BaseModel):
     opening: int = 1  # lead of a turn's first piece: waiting longer would only add silence
     lag: int = 3
     eagerness: float = 1.0  # nats, when running: antiphon.model.step.FrameStep
+    yielding: float = 0.0  # likewise
 
 
 @dataclass(frozen=True)
 class Streams:
-    """All arrays are [T], int64; `tone` is -1 where the caller says nothing."""
+    """All arrays are [T], int64; `tone` is -1 where the caller says nothing.
+
+    delivery: how the agent speaks, and whether it was `directed` to, whatever the caller's voice.
+    """
 
     text: Ints
     caller_text: Ints
@@ -47,6 +53,8 @@ class Streams:
     voice: Ints
     turn: Ints
     tone: Ints
+    delivery: Delivery = OWN
+    directed: bool = False
 
     @property
     def frames(self) -> int:
@@ -140,7 +148,11 @@ def align(
             made = Call(name=event.data["name"], arguments=event.data["arguments"])
             at = _frame(reply.start) - 1 - timing.opening
             _put(call, calls.encode(made), max(at, 0))
-    return Streams(text, caller_text, call, voice, turn_state, tone)
+    reply = next((turn for turn in turns if turn.speaker == "agent"), None)
+    said: dict[str, Any] = reply.data if reply is not None else {}
+    how = Delivery(said.get("style"), said.get("speed"))
+    directed = bool(said.get("directed"))
+    return Streams(text, caller_text, call, voice, turn_state, tone, how, directed)
 
 
 CHARACTERS = " abcdefghijklmnopqrstuvwxyz'"

@@ -1,17 +1,16 @@
 from __future__ import annotations
 
-from antiphon.evaluation.metrics.schemas import schema_error, valid_calls
+from antiphon.evaluation.metrics.schemas import faults, valid_calls
 from antiphon.evaluation.metrics.task import verdict
 from tests.evaluation.metrics.made import call, shop, trial
 
 
-def test_calls_are_held_against_the_schemas() -> None:
-    tools = shop().tools
-    assert schema_error(call("card", digits="1234"), tools) == ""
-    assert "no tool" in schema_error(call("pay"), tools)
-    assert "breaks the schema" in schema_error(call("card", digits="12"), tools)
-    assert "breaks the schema" in schema_error(call("place_order", items=[{"tea": "cola"}]), tools)
-    assert "breaks the schema" in schema_error(call("cancel_order", now=True), tools)
+def test_every_call_of_a_trial_is_held_against_its_schema() -> None:
+    told = [call("card", digits="1234"), call("pay"), call("card", digits="12")]
+    good, unknown, short = faults(trial("card", suite="task", told=told), shop())
+    assert good == ""
+    assert unknown == "It called pay, which is no tool."
+    assert short.startswith("Its call of card breaks the schema: ")
 
 
 def test_a_call_that_breaks_its_schema_changes_nothing_and_harms_nothing() -> None:

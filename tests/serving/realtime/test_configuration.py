@@ -122,6 +122,7 @@ def test_one_bundle_is_served_whatever_it_is_called(first: Session) -> None:
             {"audio": {"input": {"turn_detection": {"silence": 3}}}},
             "session.audio.input.turn_detection.silence",
         ),
+        ({"audio": {"output": {"style": "loud"}}}, "session.audio.output.style"),
         ({"audio": {"output": {"speed": 2}}}, "session.audio.output.speed"),
         ({"output_modalities": ["smell"]}, "session.output_modalities.0"),
         ({"tools": [{"name": "x"}]}, "session.tools.0.type"),

@@ -11,6 +11,8 @@ import pytest
 from openai.types.realtime import RealtimeServerEvent
 from pydantic import TypeAdapter
 
+from antiphon.corpus.delivery import Delivery
+from antiphon.errors import BundleError
 from antiphon.runtime.events import CallerWordEvent, ToneEvent
 from antiphon.serving.call import Closed, Dtmf, Lost
 from antiphon.serving.realtime.protocol import Realtime
@@ -656,3 +658,30 @@ def test_over_webrtc_sound_is_told_of_and_not_sent() -> None:
     scene.beats(1, text=5).beats(2, voice=True)
     scene.client("output_audio_buffer.clear")
     assert [e["type"] for e in sent][-2:] == ["response.done", "output_audio_buffer.cleared"]
+
+
+# -- how the agent speaks ----------------------------------------------------------------------
+
+
+def test_a_speed_and_a_style_reach_the_call_and_can_change() -> None:
+    scene = Scene(audio={"output": {"speed": 1.2}})
+    (updated,) = scene.client("session.update", session={"audio": {"output": {"style": "calm"}}})
+    assert updated["session"]["audio"]["output"]["style"] == "calm"
+    assert [told for (told,) in scene.port.of("deliver")] == [
+        Delivery(None, 1.19),
+        Delivery("calm", 1.19),
+    ]
+
+
+def test_a_bundle_without_styles_says_so_and_the_session_stays_as_it_was() -> None:
+    scene = Scene()
+
+    def refuse(wanted: Delivery) -> None:
+        raise BundleError(f"no styles here, not {wanted.style}")
+
+    scene.port.deliver = refuse
+    update = {"audio": {"output": {"style": "warm"}}}
+    wrong = error(scene.client("session.update", session=update))
+    assert wrong["param"] == "session.audio.output"
+    assert "no styles here" in wrong["message"]
+    assert scene.protocol.session.audio.output.style is None

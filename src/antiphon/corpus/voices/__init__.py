@@ -41,7 +41,7 @@ class Voices:
 
     def __init__(self) -> None:
         self._festival = Festival()
-        self.agent: Voice = AgentVoice(self._festival)
+        self.agent = AgentVoice(self._festival)
 
     def __enter__(self) -> Self:
         return self

@@ -26,6 +26,7 @@ from antiphon.corpus.conversation import Speaker
 from antiphon.corpus.voices.speech import (
     AS_MADE,
     CASUAL,
+    DELIVERIES,
     Manner,
     Speech,
     Timed,
@@ -42,10 +43,14 @@ PACKAGES = {  # voice of festival -> Debian package
     "cmu_us_slt_arctic_hts": "festvox-us-slt-hts",
 }
 AGENT = "cmu_us_slt_arctic_hts"
+# The voice is selected before its settings are read, and that brings its own parameters back.
+_PACED = (
+    '(set! hts_engine_params (append cmu_us_slt_arctic_hts::hts_engine_params \'(("-r" {:.3f}))))'
+)
 
 _TIMEOUT = 60  # s for one utterance
 _DONE, _FAILED = "antiphon-done", "antiphon-failed"
-_REMEMBERED = 256  # utterances of the agent, who repeats itself word for word
+_REMEMBERED = 1024  # utterances of the agent, who repeats itself word for word
 
 # cmulex has "latte" as L AE T and "cappuccino" as K AE P UW; the entries last as long as the
 # lexicon is selected, which every voice does for itself.
@@ -228,24 +233,35 @@ class FestivalVoice:
 
 
 class AgentVoice:
-    """The agent: slt's statistical voice, the same in every utterance, pausing at punctuation."""
+    """The agent: slt's statistical voice, pausing at punctuation; two utterances of the same words
+    in the same style and at the same speed are the same.
+    """
 
     name = "festival:slt-hts"
     speaker: Speaker = "agent"
 
     def __init__(self, engine: Festival) -> None:
         self._engine = engine
-        self._said: OrderedDict[str, Speech] = OrderedDict()
+        self._said: OrderedDict[tuple[str, str, float], Speech] = OrderedDict()
 
-    def speak(self, text: str, rng: random.Random, tone: str = "neutral") -> Speech:
-        """Say the text; `rng` and `tone` change nothing. Raises VoiceError as others do."""
-        del rng, tone
+    def speak(
+        self, text: str, rng: random.Random, tone: str = "neutral", speed: float = 1.0
+    ) -> Speech:
+        """Say the text in a style (`tone`, of STYLES) at a speed relative to it; `rng` changes
+        nothing. Raises VoiceError as others do.
+        """
+        del rng
         text = sayable(text)
-        if text not in self._said:
-            samples, rate, tokens = self._engine.say(AGENT, text, "", natural_breaks=False)
-            spelt = [[token] for token in text.split()]
-            self._said[text] = finish(samples, rate, align(text, spelt, tokens, self.name))
+        key = (text, tone, speed)
+        if key not in self._said:
+            manner = DELIVERIES[tone]
+            rate_of_speech = speed / (manner.stretch * manner.tract)
+            samples, rate, tokens = self._engine.say(
+                AGENT, text, _PACED.format(rate_of_speech), natural_breaks=False
+            )
+            words = align(text, [[token] for token in text.split()], tokens, self.name)
+            self._said[key] = finish(samples, rate, words, manner)
             if len(self._said) > _REMEMBERED:
                 self._said.popitem(last=False)
-        self._said.move_to_end(text)
-        return self._said[text]
+        self._said.move_to_end(key)
+        return self._said[key]

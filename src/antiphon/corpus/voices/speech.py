@@ -89,9 +89,19 @@ AS_MADE = Manner()
 # What a tone does to a manner: tempo, pitch and loudness by the signs and the rough size of
 # Murray & Arnott 1993 (table 1: anger, sadness, happiness), tilt by their voice quality.
 _TONES = {
-    "annoyed": Manner(stretch=0.8, pitch=1.14, swing=1.6, tilt=2.5, loud=4.0),
-    "hesitant": Manner(stretch=1.28, pitch=0.92, swing=0.6, tilt=-2.5, loud=-4.0),
-    "cheerful": Manner(stretch=0.94, pitch=1.26, swing=1.8, tilt=0.8, loud=1.0),
+    "annoyed": Manner(stretch=0.76, pitch=1.16, swing=1.6, tilt=4.0, loud=6.0),
+    "hesitant": Manner(stretch=1.4, pitch=0.9, swing=0.5, tilt=-4.0, loud=-6.0),
+    "cheerful": Manner(stretch=0.95, pitch=1.38, swing=2.0, tilt=1.0, loud=1.5),
+}
+
+# The agent's styles, a step apart from one another in tempo, pitch and loudness: each can be told
+# by each. Pitch moves with the tract (lips spread in a smile, rounded in an apology; Ohala 1980).
+DELIVERIES = {
+    "neutral": AS_MADE,
+    "calm": Manner(stretch=1.16, tract=0.965, loud=-2.0),
+    "warm": Manner(stretch=0.93, tract=1.07, loud=1.5),
+    "brisk": Manner(stretch=0.86, tract=1.035, loud=3.0),
+    "apologetic": Manner(stretch=1.08, tract=0.93, loud=-4.0),
 }
 
 

@@ -27,6 +27,7 @@ from typing import TYPE_CHECKING, Any, Protocol, cast
 from urllib.parse import SplitResult, parse_qs, urlsplit, urlunsplit
 
 from antiphon.audio import SAMPLE_RATE
+from antiphon.audio.quick_resample import QuickResampler
 from antiphon.corpus.calls import Tool
 from antiphon.corpus.scenario import FactSpec, Scenario
 from antiphon.errors import AntiphonError
@@ -35,7 +36,6 @@ from antiphon.evaluation.systems.realtime_events import Message
 from antiphon.evaluation.systems.realtime_ga import RealtimeDialect
 from antiphon.evaluation.systems.realtime_live import LiveDialect
 from antiphon.evaluation.systems.realtime_playback import Playback
-from antiphon.evaluation.systems.realtime_rates import QuickResampler
 from antiphon.runtime.events import Samples
 
 if TYPE_CHECKING:

@@ -17,8 +17,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from antiphon.audio import SAMPLE_RATE
+from antiphon.audio.quick_resample import QuickResampler
 from antiphon.evaluation.protocol import SECONDS, TICK, Heard
-from antiphon.evaluation.systems.realtime_rates import QuickResampler
 from antiphon.runtime.events import AgentWordEvent, Samples
 
 

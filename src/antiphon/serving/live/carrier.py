@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable
+from contextlib import suppress
 
 from antiphon.errors import AntiphonError
 from antiphon.serving.admission import Refused
@@ -19,6 +20,8 @@ from antiphon.serving.live.acts import Act, Close, Press, Push, Reaction, Result
 from antiphon.serving.live.events import ErrorEvent, LiveError, Message, Problem, SessionConfig
 from antiphon.serving.live.order import OrderBook
 from antiphon.serving.live.protocol import EXPIRED, LiveSession, fresh_id
+
+START_WITHIN = 10.0  # seconds for `session.start` to come
 
 
 class Carrier:
@@ -45,9 +48,18 @@ class Carrier:
             config=config,
         )
         self.call: LiveCall | None = None
-        self.refused: Refused | None = None
-        """Why there will be no call."""
+        self._refused: Refused | None = None
+        self._decided = asyncio.Event()  # whether there is a call, or will be none
         self._limit: asyncio.TimerHandle | None = None
+
+    async def opened(self) -> LiveCall:
+        """The call, once `session.start` has come. Raises Refused where it does not, or is late."""
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._decided.wait(), START_WITHIN)
+        if self.call is not None:
+            return self.call
+        late = f"no session.start came within {START_WITHIN:g} s"
+        raise self._refused or Refused(408, "session_not_started", late)
 
     def receive(self, text: str | bytes) -> None:
         """A message of the client's."""
@@ -74,6 +86,7 @@ class Carrier:
         if not keep:
             call.pause_recording(True)
         self.call = call
+        self._decided.set()
         self._limit = asyncio.get_running_loop().call_later(
             config.session_seconds, call.close, EXPIRED
         )
@@ -121,7 +134,8 @@ class Carrier:
         try:
             self.open(keep=act.keep, event_id=act.event_id)
         except Refused as refused:
-            self.refused = refused
+            self._refused = refused
+            self._decided.set()
             problem = Problem(
                 type="server_error",
                 code=refused.code,

@@ -12,6 +12,7 @@ from typing import Annotated, Any, Literal, cast
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from antiphon.corpus.calls import Tool
+from antiphon.corpus.delivery import Delivery, delivery
 from antiphon.serving.realtime.audio import AudioFormat, Format
 from antiphon.serving.realtime.events import Message, Wrong, from_pydantic
 
@@ -102,18 +103,18 @@ class Input(_Part):
 
 
 class Output(_Part):
-    """How the agent speaks: in its one voice, at its own pace."""
+    """How the agent speaks: in its one voice. A speed of 1 leaves it its own, which leans towards
+    the caller's; a style is ours, and none leaves it to follow the caller's tone."""
 
     format: AudioFormat = Format()
     voice: Any = VOICE
-    speed: float = 1.0
+    speed: Annotated[float, Field(ge=0.5, le=1.5)] = 1.0
+    style: Literal["neutral", "calm", "warm", "brisk", "apologetic"] | None = None
 
-    @field_validator("speed")
-    @classmethod
-    def _own_pace(cls, speed: float) -> float:
-        if speed != 1.0:
-            raise ValueError("the agent speaks at its own pace; speed must be 1.0")
-        return speed
+    @property
+    def delivery(self) -> Delivery:
+        """As the network is told."""
+        return delivery(self.style, None if self.speed == 1.0 else self.speed)
 
 
 class Audio(_Part):

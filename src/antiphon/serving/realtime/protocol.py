@@ -22,7 +22,8 @@ import numpy as np
 
 from antiphon.audio import SAMPLE_RATE
 from antiphon.corpus.calls import Tool
-from antiphon.errors import AntiphonError
+from antiphon.corpus.delivery import Delivery
+from antiphon.errors import AntiphonError, BundleError
 from antiphon.guard.events import GuardEvent
 from antiphon.runtime.clock import HeardEvent
 from antiphon.runtime.engine import FIRST_PIECE
@@ -83,6 +84,7 @@ class Port(Protocol):
     def say(self, text: str) -> None: ...
     def tool_result(self, call_id: str, output: str) -> None: ...
     def interrupt(self) -> None: ...
+    def deliver(self, wanted: Delivery) -> None: ...
 
 
 class Realtime:
@@ -126,6 +128,7 @@ class Realtime:
         self._idle_since: float | None = None
         self._appended = 0.0  # s of sound since the last commit
         self._playing = False  # WebRTC: output_audio_buffer.started was sent
+        self._tell_delivery(self.session)
         self._configure()
 
     def begin(self) -> None:
@@ -166,7 +169,9 @@ class Realtime:
             case events.Append():
                 self._append(event)
             case events.SessionUpdate():
-                self.session = update(self.session, event.session)
+                wanted = update(self.session, event.session)
+                self._tell_delivery(wanted)  # first: what it refuses leaves the session as it was
+                self.session = wanted
                 self._configure()
                 self._send("session.updated", session=self._shown())
             case events.Commit():
@@ -574,6 +579,12 @@ class Realtime:
         )
         if not self.session.held:
             self._drop_held()
+
+    def _tell_delivery(self, session: Session) -> None:
+        try:
+            self._call.deliver(session.audio.output.delivery)
+        except BundleError as error:
+            raise Wrong(str(error), param="session.audio.output") from None
 
     def _shown(self) -> Message:
         shown = self.session.as_json()

@@ -2,6 +2,7 @@
 
     GET    /v1/antiphon/calls?q=&since=&until=&bundle=&key=&limit=&cursor=
     GET    /v1/antiphon/calls/{id}          call, turns, tool_calls, events, pauses, latencies
+    GET    /v1/antiphon/calls/{id}/turns/{n}    one turn, explained
     GET    /v1/antiphon/calls/{id}/audio    FLAC, caller left, agent right; ranges
     DELETE /v1/antiphon/calls/{id}          everything; /{id}/audio: the recording alone
     POST   /v1/antiphon/calls/erasures      {"caller": "..."}: every call of one caller
@@ -19,6 +20,7 @@ from fastapi import APIRouter, Depends, Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from antiphon.serving.auth import Caller
+from antiphon.serving.explain import TurnAccount, explained
 from antiphon.serving.house import welcome
 from antiphon.serving.problems import Unfit
 from antiphon.serving.store import ranges
@@ -121,6 +123,26 @@ def make_router(store: Store) -> APIRouter:
         """Everything of a call but its sound."""
         return own(call_id, who)
 
+    @router.get("/{call_id}/turns/{number}")
+    def turn(call_id: str, number: int, who: Who) -> TurnAccount:
+        """What was heard, meant, checked and done in one turn, and when."""
+        record = own(call_id, who)
+        try:
+            account = explained(record, number, store.recording(call_id))
+        except StoreError as error:
+            raise _away(error) from None
+        if account is None:
+            raise Unfit(
+                f"the call {call_id} has no turn {number}; its turns are 0 to "
+                f"{len(record.turns) - 1}"
+                if record.turns
+                else f"nothing was said in the call {call_id}",
+                "number",
+                status=404,
+                code="not_found",
+            )
+        return account
+
     @router.api_route("/{call_id}/audio", methods=["GET", "HEAD"])
     def audio(call_id: str, who: Who, request: Request) -> Response:
         """The recording as FLAC; of a call that goes on, all but the last second."""
@@ -172,7 +194,7 @@ def make_router(store: Store) -> APIRouter:
             raise _away(error) from None
         return Erased(ids=gone)
 
-    _ = calls, call, audio, erase, erase_audio, erase_caller
+    _ = calls, call, turn, audio, erase, erase_audio, erase_caller
     return router
 
 

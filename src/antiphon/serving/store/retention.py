@@ -120,6 +120,10 @@ class Eraser:
         self, call_ids: Sequence[str], what: What, why: str, actor: str, listed: bool
     ) -> list[str]:
         condition = CallRow.id.in_(call_ids)
+        if not listed:
+            # A version that only listened (serving.deploy) heard the same caller.
+            of = [CallRow.id.startswith(f"{name}-", autoescape=True) for name in call_ids]
+            condition |= (CallRow.protocol == "shadow") & sa.or_(*of)
         if what == "recording":
             condition &= CallRow.path.is_not(None) & CallRow.ended.is_not(None)
         with self._ledger.write() as session:

@@ -157,7 +157,8 @@ function showTurns({ turns, tool_calls: deeds }) {
     if (turn.interrupted) notes.push("interrupted");
     for (const deed of deeds.filter((deed) => deed.turn === turn.index)) notes.push(spaced(deed.name));
     const who = el("span", { class: "who " + side }, NAMES[turn.speaker]);
-    return el("li", { class: "line " + side }, who, said, el("p", { class: "note" }, notes.join(" · ")));
+    const why = el("a", { href: `pages/turn.html#${encodeURIComponent(shown.id)}/${turn.index}` }, "why");
+    return el("li", { class: "line " + side }, who, said, el("p", { class: "note" }, notes.join(" · ") + " · ", why));
   });
   words.sort((a, b) => a.start - b.start);
   byId("turns").replaceChildren(...items);
