@@ -75,7 +75,7 @@ def talk(
             "a server has its own guard (antiphon serve --guard); leave out --guard"
         )
     if guard:
-        ask = _guarded(bundle, seed, realtime, guarded)
+        ask = _guarded(bundle, seed, realtime, style, speed, guarded)
     elif url is None:
         ask = _agent(bundle, seed, realtime, style, speed)
     elif seed:
@@ -119,7 +119,12 @@ def _agent(
 
 
 def _guarded(
-    bundle: str, seed: int, realtime: bool, kept: list[Guarded]
+    bundle: str,
+    seed: int,
+    realtime: bool,
+    style: str | None,
+    speed: float | None,
+    kept: list[Guarded],
 ) -> Callable[[Path], Answer]:
     """An agent in this process behind its guard; what the guard did is added to `kept`."""
     from antiphon.evaluation.judge import bundled_judge
@@ -132,8 +137,9 @@ def _guarded(
     service = open_service(agent, judge=judge.transcribe if judge else None)
 
     def ask(file: Path) -> Answer:
-        kept.append(answer(agent, service, file, seed=seed, realtime=realtime))
-        return kept[-1].answer
+        found = answer(agent, service, file, seed=seed, realtime=realtime, style=style, speed=speed)
+        kept.append(found)
+        return found.answer
 
     return ask
 

@@ -50,9 +50,17 @@ class Guarded:
 
 
 def answer(
-    agent: Agent, service: Service, audio: Audio, *, seed: int = 0, realtime: bool = False
+    agent: Agent,
+    service: Service,
+    audio: Audio,
+    *,
+    seed: int = 0,
+    realtime: bool = False,
+    style: str | None = None,
+    speed: float | None = None,
 ) -> Guarded:
-    """Play a recording to a guarded agent and let it finish. `realtime` feeds at the clock's pace.
+    """Play a recording to a guarded agent and let it finish. `realtime` feeds at the clock's pace;
+    style and speed are as `Agent.session` takes them.
 
     audio: a file, or float32 [N] at 16 kHz. Raises AudioError when it cannot be used.
     """
@@ -62,7 +70,7 @@ def answer(
     voice: list[Samples] = []
     events: list[Event] = []
     found: list[GuardEvent] = []
-    with agent.session(seed) as session:
+    with agent.session(seed, style=style, speed=speed) as session:
         guard = service.guard(f"talk-{seed}", session.say, seed=seed)
         began = time.perf_counter()
         for frame in _with_tail(caller, voice, end or 0.0):
