@@ -76,7 +76,7 @@ $(VENV)/.installed: pyproject.toml
 	@echo "installing the development environment into $(VENV)"
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@$(PIP) torch==2.13.0
-	@$(PIP) -e '.[train,eval,cascade,live,serve,client,dev]'
+	@$(PIP) -e '.[train,eval,cascade,live,serve,cluster,client,dev]'
 	@touch $@
 
 # The peers of the benchmark, without their pins on older versions of what we use. What the

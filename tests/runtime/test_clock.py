@@ -12,7 +12,15 @@ import pytest
 from antiphon.errors import AntiphonError, AudioError
 from antiphon.runtime.agent import Agent
 from antiphon.runtime.caller_buffer import PATIENCE
-from antiphon.runtime.clock import Clock, ClockEvent, ClockFull, EndedEvent, HeardEvent, Line
+from antiphon.runtime.clock import (
+    Clock,
+    ClockEvent,
+    ClockFull,
+    ClockHung,
+    EndedEvent,
+    HeardEvent,
+    Line,
+)
 from antiphon.runtime.engine import Engine
 from antiphon.runtime.events import AgentWordEvent, AudioEvent, CallerWordEvent, CallEvent
 from antiphon.runtime.session import Session
@@ -533,3 +541,52 @@ def test_many_threads_may_push_and_close(running: Clock) -> None:
     line.close()
     line.push(np.zeros(160, dtype=np.float32))
     assert ear.beats
+
+
+# -- a step that does not return --------------------------------------------------------------
+
+
+def test_a_step_that_hangs_ends_its_calls_from_outside_and_the_clock_may_come_back(
+    agent: Agent, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    thaw, step = threading.Event(), Engine.step
+
+    def freezes(self: Engine, inputs: Any) -> Any:
+        assert thaw.wait(30)
+        return step(self, inputs)
+
+    told: list[str] = []
+    with Clock(agent, 2, patience=0.3, on_hung=told.append) as clock:
+        assert clock.hung == 0.0
+        monkeypatch.setattr(Engine, "step", freezes)
+        pairs = [opened(clock) for _ in range(2)]
+        wait_for(lambda: bool(told))
+        assert clock.hangs == 1
+        assert 0.3 <= clock.hung < 3.0
+        assert "has not returned for 0.3 s; 2 calls were on it" in told[0]
+        for line, ear in pairs:
+            assert "has not returned" in ear.of(EndedEvent)[0].reason
+            assert not line.open
+        with pytest.raises(ClockHung):
+            opened(clock)
+        thaw.set()
+        wait_for(lambda: clock.hung == 0.0)
+        # What the step gave in the end is for nobody; the places are good again.
+        assert all(type(ear.beats[-1][-1]) is EndedEvent for _, ear in pairs)
+        _, again = opened(clock)
+        wait_for(lambda: len(again.beats) > 2)
+
+
+def test_a_clock_is_stopped_though_a_step_hangs(
+    agent: Agent, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    thaw = threading.Event()
+    monkeypatch.setattr(Engine, "step", lambda *_: thaw.wait(30) and {})
+    clock = Clock(agent, 1, patience=0.2)
+    clock.start()
+    opened(clock)
+    began = time.monotonic()
+    wait_for(lambda: clock._going is not None)
+    clock.stop()
+    assert time.monotonic() - began < 3.0
+    thaw.set()

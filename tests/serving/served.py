@@ -61,14 +61,17 @@ def served(
     bundle: str | Path, *, slots: int = 2, group: int = 2, threads: int = 1, **settings: Any
 ) -> Generator[Served]:
     """Serve a bundle on a port that the system chooses; it is down when the block is left."""
-    routers, observers = settings.pop("routers", ()), settings.pop("observers", ())
+    parts = {
+        name: settings.pop(name)
+        for name in ("routers", "observers", "stages", "on_hung", "deploying", "places")
+        if name in settings
+    }
     config = ServerConfig(bundle=str(bundle), port=0, **settings)
     app = create_app(
         config,
         agent=agent_of(bundle),
         capacity=Capacity(slots=slots, threads=threads, group=group),
-        routers=routers,
-        observers=observers,
+        **parts,
     )
     up = threading.Event()
     server = Server(app, config, ready=lambda _: up.set())

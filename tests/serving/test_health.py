@@ -52,7 +52,7 @@ def test_the_watch_sees_a_clock_that_stands(monkeypatch: pytest.MonkeyPatch) -> 
     watch = Watch(Metrics())
     assert list(watch.alive()) == []
     assert list(watch.welcoming()) == ["the server is starting"]
-    clock = SimpleNamespace(beats=1, active=1, slots=2)
+    clock = SimpleNamespace(beats=1, active=1, slots=2, hung=0.0)
     reception = SimpleNamespace(draining=False)
     app.state.house = SimpleNamespace(clock=clock, reception=reception)
     watch.attach(app)
@@ -66,6 +66,12 @@ def test_the_watch_sees_a_clock_that_stands(monkeypatch: pytest.MonkeyPatch) -> 
     clock.active = 0  # it rests when nobody calls
     assert list(watch.alive()) == []
     assert list(watch.welcoming()) == []
+    clock.hung = 1.2  # its calls were ended
+    assert list(watch.alive()) == []
+    assert list(watch.welcoming()) == ["the engine has not answered for 1.2 s"]
+    clock.hung = STUCK + 1
+    assert list(watch.alive()) == ["the engine has not answered for 6 s"]
+    clock.hung = 0.0
     clock.active = 2
     assert list(watch.welcoming()) == ["all 2 places are taken"]
     reception.draining = True

@@ -21,7 +21,13 @@ DASHBOARD = Path(__file__).parents[2] / "docs" / "grafana" / "antiphon.json"
 def house() -> SimpleNamespace:
     """What the metrics read of a server."""
     clock = SimpleNamespace(
-        slots=16, active=3, missed=2, beats=1000, process_seconds=deque([0.04] * 200)
+        slots=16,
+        active=3,
+        missed=2,
+        beats=1000,
+        hung=0.0,
+        hangs=1,
+        process_seconds=deque([0.04] * 200),
     )
     return SimpleNamespace(
         clock=clock, reception=SimpleNamespace(draining=False, refused=Counter(server_full=4))

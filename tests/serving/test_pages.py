@@ -19,12 +19,15 @@ from websockets.sync.client import connect
 
 from antiphon.serving import pages, webrtc
 from antiphon.serving.auth import KeyFile
+from antiphon.serving.guarding import guarding, service_of
 from antiphon.serving.live import socket as live_socket
 from antiphon.serving.store.api import make_router as store_router
 from antiphon.serving.store.config import StoreConfig
 from antiphon.serving.store.store import Store
+from antiphon.serving.switch import Switchboard
+from antiphon.serving.switch import make_router as make_switch
 from browser import ORDER, browser, chromium, microphone
-from tests.serving.served import served
+from tests.serving.served import agent_of, served
 
 PATIENCE = 60_000  # ms for anything to appear: machines are busy
 STATIC = Path(pages.__file__).parent / "static"
@@ -37,6 +40,7 @@ def serving(
     """http://host:port of a server with the pages, and a store where one is wanted."""
     with ExitStack() as stack:
         routers: list[APIRouter] = [live_socket.router, webrtc.make_router(), pages.make_router()]
+        routers += config.pop("more", [])
         observers: list[Any] = []
         if store is not None:
             kept = stack.enter_context(Store.open(StoreConfig(folder=store)))
@@ -228,6 +232,26 @@ class TestInABrowser:
         page.reload()
         expect(page.locator("#captions")).to_be_visible()  # it is remembered
         assert visit.wrong == []
+
+    def test_an_operator_sees_and_switches_who_answers(
+        self, tiny_bundle: Path, tmp_path: Path, visit: Visit
+    ) -> None:
+        service = service_of(agent_of(tiny_bundle))
+        board = Switchboard()
+        board.add(service, "tiny")
+        guard = {"stages": [guarding(service)], "more": [make_switch(board)]}
+        with serving(tiny_bundle, store=tmp_path, **guard) as where:
+            page = visit.page
+            page.goto(f"{where}/calls")
+            visit.shows("#guard summary", "The agent, checked")
+            page.click("#guard summary")
+            page.select_option("#guard select", "handover")
+            page.fill("#guard input", "prices are wrong")
+            page.click("#guard button")
+            visit.shows("#guard summary", "A person, held by an operator")
+            visit.shows("#guard p", "prices are wrong")
+            assert service.breaker.level == "handover"
+            assert visit.wrong == []
 
     def test_past_calls_are_heard_searched_and_deleted(self, kept: str, visit: Visit) -> None:
         page = visit.page

@@ -7,12 +7,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from antiphon.corpus.disk import Corpus
+from antiphon.model.config import EncoderConfig
 from antiphon.model.encoder import Encoder
 from antiphon.training.hearing import HearingTask, distance, greedy, utterances
 from antiphon.training.lines import LineMel, strength
 from antiphon.training.prepare import Flat, prepare
 from antiphon.training.recordings import Recording
-from antiphon.training.streams import CHARACTERS
+from antiphon.training.streams import CHARACTERS, spell
 from tests.model.tiny import CONFIG
 from tests.training.made import corpus, tone
 
@@ -85,3 +86,19 @@ def test_distance_is_a_metric(a: str, b: str, c: str) -> None:
 
 def test_distance_of_known_words() -> None:
     assert distance("kitten", "sitting") == 3
+
+
+def test_two_characters_a_position_spell_what_one_is_too_slow_for() -> None:
+    """A position is 40 ms; fast voices say more than 25 characters a second."""
+    text = "iced latte with oat milk"
+    spelled = torch.tensor(spell(text))
+    for rate, possible in ((1, False), (2, True)):
+        encoder = Encoder(EncoderConfig(width=16, layers=1, heads=1, ctc_rate=rate), 29)
+        frames = len(text) // 4 + 1  # 12.5 frames a second: 50 characters a second
+        vectors, _ = encoder(torch.zeros(1, 8 * frames, 80))
+        written = encoder.characters(vectors)
+        assert written.shape == (1, frames * encoder.config.written, 29)
+        loss = torch.nn.functional.ctc_loss(
+            written.transpose(0, 1), spelled[None], [written.shape[1]], [len(spelled)]
+        )
+        assert torch.isfinite(loss) == possible

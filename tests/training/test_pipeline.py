@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from antiphon.bundle.export import export_run
+from antiphon.corpus.tokenizer import Tokenizer
 from antiphon.errors import RecipeError
 from antiphon.runtime.agent import Agent
-from antiphon.training.pipeline import STAGES, Workshop, run, trained
+from antiphon.training.pipeline import STAGES, Workshop, build_duplex, run, trained
 from antiphon.training.recipe import load_recipe
 from tests.training.made import SCENARIO
 
@@ -108,6 +111,19 @@ def test_a_bundle_is_fine_tuned_with_adapters_into_another(place: Path, bundle: 
     folder, _ = export_run(shop)
     assert (folder / "tokenizer.model").read_bytes() == (bundle / "tokenizer.model").read_bytes()
     Agent.load(folder).answer(np.zeros(8_000, dtype=np.float32), tail=0.2)
+
+
+def test_what_a_recipe_keeps_of_its_start_is_in_the_mean(place: Path, bundle: Path) -> None:
+    tuned = load_recipe(place / "tuned.yaml").model_copy(update={"lora": None, "name": "kept"})
+    shop = Workshop(tuned, place / "work", workers=1)
+    run(shop, STAGES, lambda _: None)
+    before = build_duplex(shop, shop.codec(), Tokenizer.load(shop.tokenizer_path)).state_dict()
+    after = trained(shop).state_dict()
+    kept = replace(shop, recipe=tuned.model_copy(update={"keep": 0.25}))
+    mean = trained(kept).state_dict()
+    assert any(not torch.equal(before[name], after[name]) for name in after)
+    for name, value in mean.items():
+        torch.testing.assert_close(value, 0.25 * before[name] + 0.75 * after[name])
 
 
 def test_nothing_trained_is_said_plainly(place: Path, bundle: Path) -> None:

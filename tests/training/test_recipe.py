@@ -10,8 +10,10 @@ from antiphon.training.recipe import is_codec_recipe, load_recipe
 RECIPES = Path(__file__).parents[2] / "recipes"
 
 
-def test_the_cafe_recipe_reads_and_its_paths_exist() -> None:
-    recipe = load_recipe(RECIPES / "cafe.yaml")
+@pytest.mark.parametrize("name", ["cafe.yaml", "cafe-again.yaml"])
+def test_the_cafe_recipes_read_and_their_paths_exist(name: str) -> None:
+    recipe = load_recipe(RECIPES / name)
+    assert recipe.start is None or (recipe.start / "manifest.json").exists()
     assert recipe.scenario.exists()
     assert recipe.codec.exists()
     assert not is_codec_recipe(RECIPES / "cafe.yaml")
@@ -29,6 +31,11 @@ def test_the_cafe_recipe_reads_and_its_paths_exist() -> None:
         (
             "name: x\nscenario: s\ncodec: c\ncorpus: {conversations: 2}\nduplex: {steps: many}\n",
             "duplex.steps",
+        ),
+        (
+            "name: x\nscenario: s\ncodec: c\nkeep: 0.4\ncorpus: {conversations: 2}\n"
+            "duplex: {steps: 1}\n",
+            "`keep`: .*none is named",
         ),
         ("- just\n- a list\n", "mapping"),
         ("name: [unclosed\n", "YAML"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -14,9 +15,12 @@ from antiphon.cli.options import Json
 from antiphon.cli.store_options import AuditKey, Url, Where, opened
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from antiphon.serving.deploy.control import Control
     from antiphon.serving.deploy.plan import Plan, Version
     from antiphon.serving.deploy.verdict import Verdict
+    from antiphon.serving.store import Store
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -82,7 +86,8 @@ def set_(
     name: Name,
     reason: Reason,
     bundle: Annotated[
-        str | None, typer.Option("--bundle", "-b", help="The bundle: its name or folder.")
+        str | None,
+        typer.Option("--bundle", "-b", help="The bundle: its name or folder; or cascade."),
     ] = None,
     share: Annotated[
         float | None,
@@ -116,12 +121,17 @@ def set_(
         antiphon deploy set next --share 0.25 --reason "500 calls, nothing found"
 
         antiphon deploy set big --bundle runs/big --shadow --share 0.5 --reason "is it better?"
+
+        antiphon deploy set modular --bundle cascade --shadow --share 0.1 --reason "to compare"
     """
     from antiphon.bundle import find, load
     from antiphon.errors import AntiphonError
+    from antiphon.serving.deploy.plan import CASCADE
 
     _needs(reason)
-    if bundle is not None:
+    if bundle == CASCADE:
+        import_module("antiphon.cascade")  # says what is missing where it is not installed
+    elif bundle is not None:
         folder = find(bundle)
         load(folder)  # a broken one is known now, and not by the server
         bundle = bundle if folder != Path(bundle) else str(folder.resolve())
@@ -172,16 +182,10 @@ def promote(
 
         antiphon deploy promote next --reason "2,000 calls, fewer repeats"
     """
-    _needs(reason)
+    from antiphon.serving.deploy.plan import promoted
+
     with opened(store, url, audit_key) as there:
-        from antiphon.serving.deploy.control import Control
-        from antiphon.serving.deploy.plan import promoted
-
-        def make(plan: Plan | None) -> Plan:
-            return promoted(_there(plan), name, reason)
-
-        plan = Control(there).change(make, action="deploy.promoted", actor="operator")
-    _say(plan)
+        _move(there, name, reason, promoted, "deploy.promoted")
 
 
 @app.command()
@@ -198,16 +202,24 @@ def rollback(
 
         antiphon deploy rollback next --reason "complaints about prices"
     """
-    _needs(reason)
+    from antiphon.serving.deploy.plan import rolled_back
+
     with opened(store, url, audit_key) as there:
-        from antiphon.serving.deploy.control import Control
-        from antiphon.serving.deploy.plan import rolled_back
+        _move(there, name, reason, rolled_back, "deploy.rolled_back")
 
-        def make(plan: Plan | None) -> Plan:
-            return rolled_back(_there(plan), name, reason)
 
-        plan = Control(there).change(make, action="deploy.rolled_back", actor="operator")
-    _say(plan)
+def _move(
+    there: Store, name: str, reason: str, move: Callable[[Plan, str, str], Plan], action: str
+) -> None:
+    """Change the part that a version has in the plan that is there, and say what came of it."""
+    from antiphon.serving.deploy.control import Control
+
+    _needs(reason)
+    _say(
+        Control(there).change(
+            lambda plan: move(_there(plan), name, reason), action=action, actor="operator"
+        )
+    )
 
 
 def _needs(reason: str) -> None:

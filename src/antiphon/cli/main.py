@@ -17,8 +17,8 @@ from antiphon.errors import AntiphonError
 # In the order of the help. A command is `antiphon.cli.<name>`, holding either a function of
 # that name or a group of commands as `app`; it is imported when it is needed and not before.
 COMMANDS = (
-    *("talk", "live", "say", "transcribe", "info", "serve", "bench", "store", "replay"),
-    *("deploy", "risk", "eval", "compare", "train", "tune", "corpus"),
+    *("talk", "live", "say", "transcribe", "info", "serve", "cluster", "bench", "store"),
+    *("replay", "deploy", "risk", "eval", "compare", "train", "tune", "corpus"),
 )
 
 

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import json
+from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from typer.core import TyperGroup
 
+from antiphon.cli.cluster import cluster_clock
 from antiphon.cli.options import Json
 
 if TYPE_CHECKING:
     from antiphon.runtime.agent import Agent
     from antiphon.serving.call import MakeStage
+    from antiphon.serving.switch import Switchboard
     from antiphon.serving.watch import Watch
 
 KEY_FILE = Path("~/.config/antiphon/keys.json")
@@ -105,6 +109,13 @@ def run(
     seed: Annotated[
         int | None, typer.Option(help="Every call's seed; a new one for each if not given.")
     ] = None,
+    replicas: Annotated[
+        int, typer.Option(min=0, help="Hold the calls in so many engine replicas, on Ray.")
+    ] = 0,
+    cluster: Annotated[
+        str | None,
+        typer.Option(help="Hold the calls on this Ray cluster (host:6379, or auto)."),
+    ] = None,
 ) -> None:
     """Serve an agent to browsers and to the clients of OpenAI's Realtime API.
 
@@ -117,6 +128,8 @@ def run(
         antiphon serve --host 0.0.0.0 --key-file ~/.config/antiphon/keys.json
 
         antiphon serve --slots 8 --no-record       eight calls at once, no sound kept
+
+        antiphon serve --replicas 2                two engines; more: antiphon cluster add
     """
     try:
         from antiphon.runtime.agent import Agent
@@ -127,6 +140,7 @@ def run(
         from antiphon.serving.logs import LogConfig
         from antiphon.serving.server import Server
         from antiphon.serving.store.config import Retention, StoreConfig, default_folder
+        from antiphon.serving.switch import Switchboard
         from antiphon.serving.traces import TraceConfig
         from antiphon.serving.watch import WatchConfig, watching
     except ImportError as error:
@@ -172,11 +186,17 @@ def run(
     def ready(address: str) -> None:
         print(f"Serving {bundle} at {address} (Ctrl-C ends it).", flush=True)
 
-    with watching(watch_config) as watch:
-        if slots is None:
+    with watching(watch_config) as watch, ExitStack() as stack:
+        elsewhere = bool(replicas or cluster)
+        if slots is None and not elsewhere:
             print("Measuring how many calls this machine carries ...", flush=True)
         agent = Agent.load(bundle)
-        stages = [_guarded(agent, watch)] if guard else []
+        board = Switchboard(watch.store.note if watch.store is not None else None)
+        stages = [_guarded(agent, watch, board)] if guard else []
+        places = None
+        if elsewhere:
+            held = cluster_clock(agent, config, replicas=replicas, address=cluster)
+            places = stack.enter_context(held)
         app = create_app(
             config,
             agent=agent,
@@ -184,20 +204,23 @@ def run(
             stages=stages,
             routers=watch.routers,
             found=found,
-            deploying=Deploying(watch.store, _of_others if guard else None)
+            deploying=Deploying(watch.store, partial(_of_others, board) if guard else None)
             if watch.store is not None
             else None,
+            on_hung=watch.hung,
+            places=places,
         )
         watch.attach(app)
         Server(app, config, ready=ready).run()
 
 
-def _guarded(agent: Agent, watch: Watch) -> MakeStage:
+def _guarded(agent: Agent, watch: Watch, board: Switchboard) -> MakeStage:
     """The guard of the agent's calls, with its phrases and the cascade ready, and watched."""
     from concurrent.futures import ThreadPoolExecutor
 
     from antiphon.evaluation.judge import bundled_judge
     from antiphon.guard.opening import open_service
+    from antiphon.serving import switch
     from antiphon.serving.guarding import GuardWatch, guarding
 
     print("Making the guard's phrases and its cascade ready ...", flush=True)
@@ -207,10 +230,12 @@ def _guarded(agent: Agent, watch: Watch) -> MakeStage:
     note = watch.store.note if watch.store is not None else None
     watcher = GuardWatch(service, registry=watch.metrics.registry, note=note, executor=beside)
     watch.observers.append(watcher)
+    board.add(service, agent.bundle.manifest.name)
+    watch.routers.append(switch.make_router(board))
     return guarding(service)
 
 
-def _of_others(agent: Agent) -> list[MakeStage]:
+def _of_others(board: Switchboard, agent: Agent) -> list[MakeStage]:
     """The guard of another version's calls."""
     from concurrent.futures import ThreadPoolExecutor
 
@@ -218,7 +243,9 @@ def _of_others(agent: Agent) -> list[MakeStage]:
     from antiphon.serving.guarding import guarding
 
     beside = ThreadPoolExecutor(2, thread_name_prefix="guard")
-    return [guarding(open_service(agent, executor=beside))]
+    service = open_service(agent, executor=beside)
+    board.add(service, agent.bundle.manifest.name)
+    return [guarding(service)]
 
 
 @keys.command("add")
@@ -227,6 +254,9 @@ def add(
     key_file: Keys = KEY_FILE,
     sessions: Annotated[int | None, typer.Option(help="Calls at once.")] = None,
     minutes: Annotated[float | None, typer.Option(help="Minutes of calls a day (UTC).")] = None,
+    operator: Annotated[
+        bool, typer.Option("--operator", help="May say who answers the calls of all keys.")
+    ] = False,
 ) -> None:
     """Make a key. It is shown now and never again: the file holds a hash of it.
 
@@ -239,7 +269,7 @@ def add(
     from antiphon.serving.auth import KeyFile
 
     file = KeyFile(key_file.expanduser())
-    secret, entry = file.add(name, sessions=sessions, minutes=minutes)
+    secret, entry = file.add(name, sessions=sessions, minutes=minutes, operator=operator)
     print(secret)
     typer.echo(f"{entry.id} for {name}, kept as a hash in {file.path}", err=True)
 
@@ -258,6 +288,7 @@ def list_keys(key_file: Keys = KEY_FILE, as_json: Json = False) -> None:
         limits = [
             f"{entry.sessions} calls at once" if entry.sessions else "",
             f"{entry.minutes:g} minutes a day" if entry.minutes else "",
+            "operator" if entry.operator else "",
         ]
         made = entry.created.strftime("%Y-%m-%d")
         print("  ".join([entry.id, entry.name, made, *filter(None, limits)]))

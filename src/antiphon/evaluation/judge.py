@@ -69,7 +69,8 @@ class GraphJudge:
                 f"state.{name.removeprefix('next.')}": value
                 for name, value in zip(outputs, new, strict=True)
             }
-        return self._read(np.concatenate(best)[: whole // FRAME * 2])
+        written = whole // FRAME * self.card.encoder.written
+        return self._read(np.concatenate(best)[:written])
 
     def _read(self, best: npt.NDArray[np.int64]) -> str:
         """The best path of CTC ids: repeats and blanks (0) removed."""

@@ -6,30 +6,15 @@ guard let through, and the guard's events.
 
 from __future__ import annotations
 
-import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
-import numpy as np
-
-from antiphon.audio import FRAME
-from antiphon.audio.io import frames, read
-from antiphon.corpus.order import fold
 from antiphon.guard.beats import beats
 from antiphon.guard.events import GuardEvent
-from antiphon.guard.filter import Reviewed
 from antiphon.guard.stage import Service
-from antiphon.runtime.agent import LONGEST, PATIENCE, Agent, Answer, Audio
+from antiphon.runtime.agent import Agent, Answer, Audio, Played
 from antiphon.runtime.clock import EndedEvent, HeardEvent
-from antiphon.runtime.events import (
-    AgentWordEvent,
-    AudioEvent,
-    CallerWordEvent,
-    CallEvent,
-    Event,
-    Samples,
-)
-from antiphon.runtime.latency import AUDIBLE, Latency, first_audible, frame_costs, speech_end
+from antiphon.runtime.events import AgentWordEvent, CallerWordEvent, Event, Samples
 from antiphon.runtime.session import SECONDS
 from antiphon.runtime.words import Turn
 
@@ -64,79 +49,36 @@ def answer(
 
     audio: a file, or float32 [N] at 16 kHz. Raises AudioError when it cannot be used.
     """
-    caller = audio if isinstance(audio, np.ndarray) else read(audio)
-    end = speech_end(caller)
-    heard: list[Samples] = []
-    voice: list[Samples] = []
-    events: list[Event] = []
+    played = Played(audio)
     found: list[GuardEvent] = []
     with agent.session(seed, style=style, speed=speed) as session:
         guard = service.guard(f"talk-{seed}", session.say, seed=seed)
-        began = time.perf_counter()
-        for frame in _with_tail(caller, voice, end or 0.0):
-            if realtime:
-                due = began + (len(heard) + 1) * SECONDS
-                time.sleep(max(0.0, due - time.perf_counter()))
-            heard.append(frame)
+
+        def hear(frame: Samples) -> Iterator[Event]:
             for beat in beats(session, frame):
-                _sort(guard.review(beat), voice, events, found)
+                for event in guard.review(beat):
+                    if isinstance(event, GuardEvent):
+                        found.append(event)
+                    elif not isinstance(event, HeardEvent | EndedEvent):
+                        yield event
+
+        played.through(hear, settle=SETTLE, realtime=realtime)
         level, added = guard.level, list(guard.filter.added_ms)
         guard.close()
-        costs = frame_costs(session.process_seconds)
-    first = first_audible(np.concatenate(voice), end, process=costs[0] / 1e3) if end else None
-    calls = tuple(event for event in events if isinstance(event, CallEvent))
-    turns = _turns(events)
-    said = Answer(
-        caller_text=" ".join(e.text for e in events if isinstance(e, CallerWordEvent)),
-        agent_text=" ".join(turn.text for turn in turns),
-        agent_turns=turns,
-        calls=calls,
-        order=fold(calls, agent.scenario),
-        latency_ms=Latency(
-            first_audible=None if first is None else round(first * 1e3, 1),
-            frame_p50=round(costs[0], 2),
-            frame_p99=round(costs[1], 2),
-            real_time_factor=round(costs[2], 4),
-            late_frames=costs[3],
-        ),
-        caller=np.concatenate([*heard, np.zeros(FRAME, dtype=np.float32)]),
-        # A frame plays when the caller's frame is full: one frame later on the clock.
-        audio=np.concatenate([np.zeros(FRAME, dtype=np.float32), *voice]),
-        events=tuple(events),
-    )
+        # What was heard and passed, and not what the network meant.
+        heard = (e.text for e in played.events if isinstance(e, CallerWordEvent))
+        turns = _turns(played.events)
+        said = played.answer(
+            agent.scenario,
+            session.process_seconds,
+            caller_text=" ".join(heard),
+            agent_text=" ".join(turn.text for turn in turns),
+            turns=turns,
+        )
     return Guarded(said, tuple(found), level, added)
 
 
-def _sort(
-    passed: list[Reviewed], voice: list[Samples], events: list[Event], found: list[GuardEvent]
-) -> None:
-    for event in passed:
-        if isinstance(event, AudioEvent):
-            voice.append(event.samples)
-        elif isinstance(event, GuardEvent):
-            found.append(event)
-        elif not isinstance(event, HeardEvent | EndedEvent):
-            events.append(event)
-
-
-def _with_tail(caller: Samples, voice: list[Samples], end: float) -> Iterator[Samples]:
-    """The recording's frames, then silence until the answer is over or none has come; `voice` grows
-    as they are used."""
-    yield from frames(caller)
-    silence = np.zeros(FRAME, dtype=np.float32)
-    last, seen = 0.0, 0
-    while len(voice) * SECONDS < end + LONGEST:
-        for index in range(seen, len(voice)):
-            if np.abs(voice[index]).max() >= AUDIBLE:
-                last = (index + 1) * SECONDS
-        seen = len(voice)
-        still = seen * SECONDS - max(last, end)
-        if still >= (SETTLE if last > end else PATIENCE):
-            return
-        yield silence
-
-
-def _turns(events: list[Event]) -> tuple[Turn, ...]:
+def _turns(events: Sequence[Event]) -> tuple[Turn, ...]:
     """The words that were heard, by turn."""
     turns: list[Turn] = []
     last = -_PAUSE

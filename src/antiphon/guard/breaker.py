@@ -55,6 +55,7 @@ class Operator:
 
     level: Level | None
     who: str = ""
+    why: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,7 +137,8 @@ def _switch(
         calm = replace(state, pinned=False, calm_since=state.now, cool=rules.cool)
         return calm, None
     pinned = replace(state, pinned=True, trial_from=None, calm_since=state.now)
-    return _to(pinned, signal.level, f"{who} switched to {signal.level}.")
+    why = f": {signal.why.rstrip('.')}" if signal.why else ""
+    return _to(pinned, signal.level, f"{who} switched to {signal.level}{why}.")
 
 
 def _trouble(

@@ -11,6 +11,7 @@ what a server puts between its clock and its protocols, and a loop in process ar
 
 from __future__ import annotations
 
+import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor
@@ -21,6 +22,7 @@ import numpy as np
 from antiphon.audio import FRAME, FRAME_RATE
 from antiphon.bundle.manifest import Delays
 from antiphon.corpus import grammar
+from antiphon.errors import AntiphonError
 from antiphon.guard.breaker import (
     Breaker,
     Change,
@@ -58,6 +60,7 @@ if TYPE_CHECKING:
 
 _LOOK = 1.0  # s between looks at the risk
 _HEARD = 20.0  # s of the caller that are kept for the cascade
+_NETWORK = ("end_to_end", "guarded")  # levels at which the network answers
 _VOICE = 0.5  # voice activity above which the caller is speaking
 
 
@@ -104,8 +107,16 @@ class Service:
         """How many deadlines were missed so far, where there is a clock that counts them."""
         self.on_change = on_change
         """Told of every change of the service's level."""
+        self.guards: dict[str, Guard] = {}
+        """Those of the calls that go on, by the call's id."""
+        self._began = time.monotonic()
         self._looked = -_LOOK
         self._missed = 0
+
+    @property
+    def clock(self) -> float:
+        """Seconds since the service was made: `now`, for whoever has no clock of their own."""
+        return time.monotonic() - self._began
 
     def take(self, signal: Signal, now: float) -> Change | None:
         """A signal for the whole service: an operator's switch, a missed deadline."""
@@ -175,6 +186,9 @@ class Guard:
         self._looked = 0.0
         self._now = 0.0
         self._told: list[Reviewed] = []
+        self.reason = ""
+        """Why the call is where it is."""
+        service.guards[call_id] = self
         service.monitor.opened(call_id, now)
         self._apply_level("")
 
@@ -232,6 +246,8 @@ class Guard:
     def failed(self, reason: str) -> None:
         """The engine gave nothing and will not again: `beat_alone` from now on."""
         self._gone, self._speaks = True, False
+        if self.breaker.state.pinned and self.breaker.level in _NETWORK:
+            self._take(Operator(None))  # nobody can be held to a network that is no more
         self._fault(reason)
 
     def beat_alone(self, caller: Samples, now: float) -> list[Reviewed]:
@@ -240,15 +256,23 @@ class Guard:
         self.heard(caller)
         return self.review([AudioEvent(time=now, samples=np.zeros(FRAME, dtype=np.float32))])
 
-    def switch(self, level: Level | None, who: str) -> None:
-        """An operator's switch, for this call alone."""
-        self._take(Operator(level, who))
+    def switch(self, level: Level | None, who: str, why: str = "") -> None:
+        """An operator's switch, for this call alone; None lets go.
+
+        Raises AntiphonError for a level at which a network answers that is no more.
+        """
+        if self._gone and level in _NETWORK:
+            raise AntiphonError(
+                "the network of this call has ended; it can be cascade or handover, not " + level
+            )
+        self._take(Operator(level, who, why))
 
     def close(self) -> None:
         """The call is over."""
         if self._takeover is not None:
             self._takeover.close()
             self._takeover = None
+        self.service.guards.pop(self.call_id, None)
         self.service.monitor.closed(self.call_id, self._offset + self._now)
 
     # -- signals ----------------------------------------------------------------
@@ -299,7 +323,8 @@ class Guard:
     def _look(self) -> None:
         level = self.level
         if level != self._level:
-            self._apply_level(f"For all calls: {self.service.reason}")
+            self.reason = f"For all calls: {self.service.reason}"
+            self._apply_level(self.reason)
         if self._now - self._looked < _LOOK:
             return
         self._looked = self._now
@@ -320,6 +345,7 @@ class Guard:
     def _take(self, signal: Signal) -> None:
         change = self.breaker.take(signal, self._now)
         if change is not None:
+            self.reason = change.reason
             self._apply_level(change.reason)
 
     # -- who answers ------------------------------------------------------------

@@ -7,6 +7,7 @@ from pydantic import BaseModel, ConfigDict, model_validator
 PAD = 0  # text and call streams: nothing in this frame
 END = 1  # text streams: the turn is over; call stream: the call is complete
 FIRST_PIECE = 2  # text ids from here on are SentencePiece ids + FIRST_PIECE
+POSITIONS = 2  # of the encoder in one 80 ms frame
 
 TURN_STATES = ("listening", "speaking", "yielding", "backchannelling")
 TONES = ("neutral", "annoyed", "hesitant", "cheerful")
@@ -24,7 +25,13 @@ class EncoderConfig(BaseModel):
     feedforward: int = 1024
     kernel: int = 9  # taps of the depthwise convolution
     window: int = 64  # past positions that attention sees, 40 ms each
+    ctc_rate: int = 1  # characters that a position may write: 1 fails above 25 a second
     dropout: float = 0.05
+
+    @property
+    def written(self) -> int:
+        """What CTC writes in one frame, blanks among it."""
+        return POSITIONS * self.ctc_rate
 
 
 class BackboneConfig(BaseModel):

@@ -18,9 +18,9 @@ from torch import Tensor, nn
 
 from antiphon.corpus.delivery import CONTROLS
 from antiphon.model.backbone import Backbone
-from antiphon.model.config import END, PAD, TONES, TURN_STATES, ModelConfig
+from antiphon.model.config import END, PAD, POSITIONS, TONES, TURN_STATES, ModelConfig
 from antiphon.model.depth import DepthHead
-from antiphon.model.encoder import POSITIONS, Encoder
+from antiphon.model.encoder import Encoder
 from antiphon.model.state import State, prefixed, scope
 
 RECENT = 3  # text pieces that the network is reminded of

@@ -10,11 +10,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from antiphon.model.config import EncoderConfig
+from antiphon.model.config import POSITIONS, EncoderConfig
 from antiphon.model.layers import CausalConv, WindowAttention, rotary_tables, window_mask
 from antiphon.model.state import State, prefixed, scope
 
-POSITIONS = 2  # encoder positions in one 80 ms frame
 MELS_PER_FRAME = 8
 
 
@@ -74,7 +73,7 @@ class Encoder(nn.Module):
         self.quarter_norm = nn.LayerNorm(width)
         self.layers = nn.ModuleList(EncoderLayer(config) for _ in range(config.layers))
         self.norm = nn.LayerNorm(width)
-        self.ctc = nn.Linear(width, characters)
+        self.ctc = nn.Linear(width, config.ctc_rate * characters)
 
     def initial_state(self, batch: int) -> State:
         """Silence before the first sample."""
@@ -113,5 +112,6 @@ class Encoder(nn.Module):
         return self.norm(x), state
 
     def characters(self, x: Tensor) -> Tensor:
-        """CTC log-probabilities [B, 2 T, characters] of the encoder's vectors."""
-        return self.ctc(x).float().log_softmax(dim=-1)
+        """CTC log-probabilities [B, 2 T ctc_rate, characters] of the encoder's vectors."""
+        written = self.ctc(x).float().unflatten(-1, (self.config.ctc_rate, -1)).flatten(1, 2)
+        return written.log_softmax(dim=-1)

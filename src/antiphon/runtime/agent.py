@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -84,6 +84,87 @@ class Answer:
             "latency_ms": self.latency_ms.model_dump(),
             "audio": audio,
         }
+
+
+class Played:
+    """A recording that is played to somebody, and what comes back.
+
+    audio: a file, or float32 [N] at 16 kHz. `caller_end` (seconds) is where the caller's speech
+    ends, found by energy if not given. Raises AudioError when the recording cannot be used.
+    """
+
+    def __init__(self, audio: Audio, *, caller_end: float | None = None) -> None:
+        self._caller = _samples(audio)
+        self._end = speech_end(self._caller) if caller_end is None else caller_end
+        self._heard: list[Samples] = []
+        self._voice: list[Samples] = []
+        self._events: list[Event] = []
+
+    def through(
+        self,
+        hear: Callable[[Samples], Iterable[Event]],
+        *,
+        tail: float | None = None,
+        settle: float = SETTLE,
+        realtime: bool = False,
+    ) -> None:
+        """Let `hear` have the frames, float32 [1280], and give what it answers: a session's `push`,
+        or that with a stage behind it.
+
+        tail: silence after the recording, seconds; None waits until the agent has answered and is
+        still for `settle` seconds. realtime: at the clock's pace.
+        """
+        began = time.perf_counter()
+        for frame in _with_tail(self._caller, self._voice, self._end or 0.0, tail, settle):
+            if realtime:
+                due = began + (len(self._heard) + 1) * SECONDS
+                time.sleep(max(0.0, due - time.perf_counter()))
+            self._heard.append(frame)
+            self.take(hear(frame))
+
+    def take(self, events: Iterable[Event]) -> None:
+        """What was answered."""
+        _sort(events, self._voice, self._events)
+
+    @property
+    def events(self) -> tuple[Event, ...]:
+        """Every event so far but the audio."""
+        return tuple(self._events)
+
+    def answer(
+        self,
+        scenario: Scenario,
+        process_seconds: Sequence[float],
+        *,
+        caller_text: str,
+        agent_text: str,
+        turns: Sequence[Turn],
+    ) -> Answer:
+        """All of it; process_seconds: what each frame cost."""
+        costs = frame_costs(process_seconds)
+        first = None
+        if self._end:
+            voice = np.concatenate(self._voice)
+            first = first_audible(voice, self._end, process=costs[0] / 1e3)
+        calls = tuple(event for event in self._events if isinstance(event, CallEvent))
+        return Answer(
+            caller_text=caller_text,
+            agent_text=agent_text,
+            agent_turns=tuple(turns),
+            calls=calls,
+            order=fold(calls, scenario),
+            latency_ms=Latency(
+                first_audible=None if first is None else round(first * 1e3, 1),
+                frame_p50=round(costs[0], 2),
+                frame_p99=round(costs[1], 2),
+                real_time_factor=round(costs[2], 4),
+                late_frames=costs[3],
+            ),
+            caller=np.concatenate([*self._heard, np.zeros(FRAME, dtype=np.float32)]),
+            # A frame plays when the caller's frame is full: one frame later on the clock.
+            audio=np.concatenate([np.zeros(FRAME, dtype=np.float32), *self._voice]),
+            events=self.events,
+        )
 
 
 @dataclass(frozen=True)
@@ -168,42 +249,16 @@ class Agent:
         style, speed: as `session` takes them.
         Raises AudioError when the recording cannot be used.
         """
-        caller = _samples(audio)
-        end = speech_end(caller) if caller_end is None else caller_end
-        heard: list[Samples] = []
-        voice: list[Samples] = []
-        events: list[Event] = []
+        played = Played(audio, caller_end=caller_end)
         with self.session(seed, style=style, speed=speed) as session:
-            clock = time.perf_counter()
-            for chunk in _with_tail(caller, voice, end or 0.0, tail):
-                if realtime:
-                    due = clock + (len(heard) + 1) * SECONDS
-                    time.sleep(max(0.0, due - time.perf_counter()))
-                heard.append(chunk)
-                _sort(session.push(chunk), voice, events)
-            _sort(session.finish(), voice, events)
-            costs = frame_costs(session.process_seconds)
-            first = (
-                first_audible(np.concatenate(voice), end, process=costs[0] / 1e3) if end else None
-            )
-            calls = tuple(event for event in events if isinstance(event, CallEvent))
-            return Answer(
+            played.through(session.push, tail=tail, realtime=realtime)
+            played.take(session.finish())
+            return played.answer(
+                self.scenario,
+                session.process_seconds,
                 caller_text=session.caller_text,
                 agent_text=session.agent_text,
-                agent_turns=tuple(session.agent_turns),
-                calls=calls,
-                order=fold(calls, self.scenario),
-                latency_ms=Latency(
-                    first_audible=None if first is None else round(first * 1e3, 1),
-                    frame_p50=round(costs[0], 2),
-                    frame_p99=round(costs[1], 2),
-                    real_time_factor=round(costs[2], 4),
-                    late_frames=costs[3],
-                ),
-                caller=np.concatenate([*heard, np.zeros(FRAME, dtype=np.float32)]),
-                # A frame plays when the caller's frame is full: one frame later on the clock.
-                audio=np.concatenate([np.zeros(FRAME, dtype=np.float32), *voice]),
-                events=tuple(events),
+                turns=session.agent_turns,
             )
 
     def transcribe(self, audio: Audio, *, seed: int = 0, tail: float = 1.5) -> Transcript:
@@ -255,7 +310,7 @@ def _samples(audio: Audio) -> Samples:
     return read(audio)
 
 
-def _sort(incoming: Iterator[Event], voice: list[Samples], others: list[Event]) -> None:
+def _sort(incoming: Iterable[Event], voice: list[Samples], others: list[Event]) -> None:
     for event in incoming:
         if isinstance(event, AudioEvent):
             voice.append(event.samples)
@@ -264,7 +319,7 @@ def _sort(incoming: Iterator[Event], voice: list[Samples], others: list[Event]) 
 
 
 def _with_tail(
-    caller: Samples, voice: list[Samples], caller_end: float, tail: float | None
+    caller: Samples, voice: list[Samples], caller_end: float, tail: float | None, settle: float
 ) -> Iterator[Samples]:
     """The recording's frames, then silence until `tail`, or until the agent has answered.
 
@@ -287,6 +342,6 @@ def _with_tail(
         now = seen * SECONDS
         answered = last_loud is not None and last_loud > caller_end
         still = now - (last_loud if answered and last_loud is not None else caller_end)
-        if still >= (SETTLE if answered else PATIENCE):
+        if still >= (settle if answered else PATIENCE):
             return
         yield silence

@@ -36,6 +36,7 @@ from antiphon.runtime.engine import END, PAD, Engine, StepInput, StepOutput, for
 from antiphon.runtime.events import Event, Samples
 from antiphon.runtime.latency import AUDIBLE
 from antiphon.runtime.session import SECONDS, Session
+from antiphon.runtime.watchdog import PATIENCE, Watchdog
 
 GROUP = 4  # slots of an engine: a step for one of four costs what a step for all four does
 CATCH_UP = 12  # beats that may be late and are still made up for; beyond that time is let go
@@ -47,6 +48,10 @@ _log = logging.getLogger(__name__)
 
 class ClockFull(AntiphonError):
     """Every slot of the clock is taken."""
+
+
+class ClockHung(ClockFull):
+    """A step of the network does not return; the clock stands until it does."""
 
 
 class HeardEvent(BaseModel):
@@ -86,7 +91,7 @@ class Line:
         self._clock, self._tell, self.seed = clock, tell, seed
         self._buffer = CallerBuffer(clock.prebuffer, clock.backlog)
         self._resample = QuickResampler(rate, SAMPLE_RATE)
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()  # `tell` may close the line
         self._orders: deque[tuple[str, str]] = deque()
         self.session: _HushedSession | None = None
         """The clock's own: the call in its slot, once it has one."""
@@ -176,8 +181,19 @@ class Line:
 
     def tell(self, events: Sequence[ClockEvent]) -> None:
         """The clock's own: hand a beat's events over."""
-        if self.open:
-            self._tell(events)
+        with self._lock:
+            if self.open:
+                self._tell(events)
+
+    def end(self, reason: str) -> None:
+        """The clock's own, from any thread: an EndedEvent is the last that is told."""
+        now = self.session.time if self.session is not None else 0.0
+        with self._lock:
+            try:
+                self.tell([EndedEvent(time=now, reason=reason)])
+            except Exception:
+                _log.exception("nobody took the end of a call")
+            self.close()
 
 
 class Clock:
@@ -185,6 +201,10 @@ class Clock:
 
     group: slots of one engine. threads: how many engines are stepped at a time. `prebuffer` and
     `backlog` are seconds. Without `start` the clock stands, and `beat` moves it by hand.
+
+    patience: seconds after which a step that has not returned is taken never to return. Then all
+    lines are ended from another thread, `on_hung` is told why, and `open` raises ClockHung; should
+    the step return after all, the clock goes on.
 
     >>> with Clock(agent, slots=16) as clock:                 # doctest: +SKIP
     ...     line = clock.open(lambda events: ...)
@@ -201,6 +221,8 @@ class Clock:
         prebuffer: float = PREBUFFER,
         backlog: float = BACKLOG,
         catch_up: int = CATCH_UP,
+        patience: float = PATIENCE,
+        on_hung: Callable[[str], None] | None = None,
     ) -> None:
         if slots < 1 or group < 1 or threads < 1:
             raise AntiphonError("a clock needs at least one slot, one group and one thread")
@@ -217,6 +239,8 @@ class Clock:
         """Beats that were not over 80 ms after they were due."""
         self.skipped = 0
         """Beats that were let go because the clock was too far behind."""
+        self.hangs = 0
+        """Steps that did not return in time."""
         self.process_seconds: deque[float] = deque(maxlen=_REMEMBERED)
         self._agent, self._catch_up = agent, catch_up
         self._groups = [_Group(agent, group) for _ in range(-(-slots // group))]
@@ -227,6 +251,11 @@ class Clock:
         self._gone: list[Line] = []
         self._running = False
         self._thread: threading.Thread | None = None
+        self._patience, self._on_hung = patience, on_hung
+        self._watchdog: Watchdog | None = None
+        self._begun = 0  # beats that began
+        self._going: int | None = None  # the one that goes on
+        self._hung_since: float | None = None  # when it began, if it hangs
 
     # -- for those who call -----------------------------------------------------
 
@@ -235,15 +264,24 @@ class Clock:
         """Lines that are open."""
         return len(self._lines)
 
+    @property
+    def hung(self) -> float:
+        """Seconds for which a step has not returned; 0.0 while the clock is well."""
+        since = self._hung_since
+        return 0.0 if since is None else time.perf_counter() - since
+
     def open(self, tell: Tell, *, seed: int = 0, rate: int = SAMPLE_RATE) -> Line:
         """A place on the clock from the next beat on; `rate` (Hz) is that of what will be pushed.
 
         `tell` is called once a beat, from one of the clock's threads, with that beat's events: a
         HeardEvent, an AudioEvent and what else there was; after an EndedEvent no more, and not for
-        a beat that the line is left out of. It must only hand them over. Raises ClockFull.
+        a beat that the line is left out of. It must only hand them over. Raises ClockFull, and
+        ClockHung where it would not be called.
         """
         line = Line(self, tell, seed, rate)
         with self._wake:
+            if self._hung_since is not None:
+                raise ClockHung("the engine does not answer")
             if len(self._lines) >= self.slots:
                 raise ClockFull(f"all {self.slots} places are taken")
             self._lines.append(line)
@@ -274,17 +312,23 @@ class Clock:
             self._running = True
             self._thread = threading.Thread(target=self._run, name="antiphon-clock", daemon=True)
             self._thread.start()
+            self._watchdog = Watchdog(self._present, self._give_up, patience=self._patience)
+            self._watchdog.start()
 
     def stop(self) -> None:
-        """End the beat; lines that are open hear nothing more."""
+        """End the beat; lines that are open hear nothing more. A step that hangs is left behind."""
         with self._wake:
             self._running = False
             self._wake.notify()
         if self._thread is not None:
-            self._thread.join()
+            while self._thread.is_alive() and self._hung_since is None:
+                self._thread.join(SECONDS)
             self._thread = None
+        if self._watchdog is not None:
+            self._watchdog.stop()
+            self._watchdog = None
         if self._pool is not None:
-            self._pool.shutdown()
+            self._pool.shutdown(wait=self._hung_since is None)
 
     def __enter__(self) -> Clock:
         self.start()
@@ -318,7 +362,7 @@ class Clock:
             group.seat(line)
         except Exception as error:
             _log.exception("a call could not be begun")
-            _end(line, f"the call could not be begun: {error}")
+            line.end(f"the call could not be begun: {error}")
 
     def _run(self) -> None:
         due: float | None = None
@@ -338,15 +382,40 @@ class Clock:
                 self.skipped += late
                 due += late * SECONDS
             began = time.perf_counter()
+            self._begun += 1
+            self._going = self._begun
             try:
                 self.beat()
             except Exception:
                 _log.exception("a beat failed")
             over = time.perf_counter()
+            with self._lock:
+                self._going, hung = None, self._hung_since
+                self._hung_since = None
+            if hung is not None:
+                _log.warning("a step returned after %.1f s; the clock goes on", over - hung)
             self.process_seconds.append(over - began)
             due += SECONDS
             if over > due:
                 self.missed += 1
+
+    def _present(self) -> int | None:
+        return self._going
+
+    def _give_up(self, beat: int) -> None:
+        """From the watchdog's thread: this beat hangs. Its lines end, for nothing will come."""
+        with self._lock:
+            if self._going != beat:
+                return
+            self._hung_since = time.perf_counter() - self._patience
+            self.hangs += 1
+            lines = list(self._lines)
+        reason = f"engine: a step has not returned for {self._patience:.1f} s"
+        _log.error("%d calls end: %s", len(lines), reason)
+        for line in lines:
+            line.end(reason)
+        if self._on_hung is not None:
+            self._on_hung(f"{reason}; {len(lines)} calls were on it")
 
 
 class _HushedSession(Session):
@@ -454,17 +523,7 @@ class _Group:
     def _fail(self, lines: Sequence[Line], error: Exception) -> None:
         _log.error("%d calls end: %s", len(lines), error, exc_info=error)
         for line in lines:
-            _end(line, f"engine: {str(error) or type(error).__name__}")
-
-
-def _end(line: Line, reason: str) -> None:
-    """End a line from the clock's side."""
-    now = line.session.time if line.session is not None else 0.0
-    try:
-        line.tell([EndedEvent(time=now, reason=reason)])
-    except Exception:
-        _log.exception("nobody took the end of a call")
-    line.close()
+            line.end(f"engine: {str(error) or type(error).__name__}")
 
 
 def _free(line: Line) -> None:

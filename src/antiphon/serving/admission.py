@@ -22,7 +22,8 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict
 
 from antiphon.runtime.agent import Agent
-from antiphon.runtime.clock import Clock, ClockFull
+from antiphon.runtime.clock import Clock, ClockFull, ClockHung
+from antiphon.runtime.places import Places
 from antiphon.runtime.session import SECONDS
 from antiphon.serving.auth import Caller
 from antiphon.serving.call import CallInfo, LiveCall, MakeStage, Observer
@@ -149,7 +150,7 @@ class Routed:
     """Where a call goes, where that is not the reception's own clock."""
 
     info: CallInfo
-    clock: Clock
+    clock: Places
     stages: Sequence[MakeStage]
 
 
@@ -158,7 +159,7 @@ class Reception:
 
     def __init__(
         self,
-        clock: Clock,
+        clock: Places,
         config: ServerConfig,
         *,
         observers: Sequence[Observer] = (),
@@ -210,8 +211,18 @@ class Reception:
                     f"this key has used its {minutes:g} minutes of today (UTC)",
                     retry=_until_midnight(),
                 )
+        if self.route is None and self.clock.hung:
+            raise self._hung()
         if max(self.clock.active, len(self.calls)) >= self.clock.slots:
             raise self._full()
+
+    def _hung(self) -> Refused:
+        return Refused(
+            503,
+            "engine_hung",
+            "the engine does not answer; try another server, or again in a moment",
+            retry=self.config.retry_seconds,
+        )
 
     def _full(self) -> Refused:
         return Refused(
@@ -256,9 +267,10 @@ class Reception:
                 dtmf_pause=self.config.dtmf_pause,
                 on_closed=self._closed,
             )
-        except ClockFull:
-            self.refused["server_full"] += 1
-            raise self._full() from None
+        except ClockFull as error:
+            refused = self._hung() if isinstance(error, ClockHung) else self._full()
+            self.refused[refused.reason] += 1
+            raise refused from None
         self.calls[call.id] = call
         self._empty.clear()
         return call

@@ -21,6 +21,7 @@ from fastapi.middleware.cors import CORSMiddleware
 from antiphon.errors import AntiphonError
 from antiphon.runtime.agent import Agent
 from antiphon.runtime.clock import Clock
+from antiphon.runtime.places import Places
 from antiphon.serving import problems, rest
 from antiphon.serving.admission import Capacity, Reception, measure
 from antiphon.serving.auth import Gatekeeper, KeyFile
@@ -46,9 +47,13 @@ def create_app(
     routers: Sequence[APIRouter] = (),
     found: Callable[[Capacity], None] | None = None,
     deploying: Deploying | None = None,
+    on_hung: Callable[[str], None] | None = None,
+    places: Places | None = None,
 ) -> FastAPI:
     """The application. `agent` and `capacity` spare loading and measuring them again; `found` is
     told the capacity. `deploying` serves several versions by the plan in a store's folder.
+    `on_hung` is told, from a thread, why an engine is taken to hang. `places` hold the calls
+    elsewhere (`serving.cluster`) in place of a clock here; there is no plan for them.
 
     Its parts are in `app.state.house` while it runs. Raises AntiphonError when the configuration
     would open the server to strangers, or names something that is not there.
@@ -58,12 +63,14 @@ def create_app(
             f"{config.host} can be reached by others: give --key-file (keys are made with: "
             "antiphon serve keys add NAME), or listen on 127.0.0.1"
         )
+    if places is not None:
+        capacity = capacity or Capacity(slots=0, threads=0, group=config.group)
     keys = KeyFile(config.key_file) if config.key_file is not None else None
     gatekeeper = Gatekeeper(keys, origins=config.origins)
     agent = agent or Agent.load(config.bundle)
     _ = agent.scenario  # it is read late, and takes longer than a beat
     capacity = capacity or measure(agent, config)
-    if found is not None:
+    if found is not None and places is None:
         found(capacity)
 
     parts = agent, capacity
@@ -76,20 +83,21 @@ def create_app(
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncGenerator[None]:
         agent, capacity = parts
-        clock = Clock(
+        clock = places or Clock(
             agent,
             capacity.slots,
             group=capacity.group,
             threads=capacity.threads,
             prebuffer=config.prebuffer,
             backlog=config.backlog,
+            on_hung=on_hung,
         )
         reception = Reception(clock, config, observers=observers, stages=stages)
         async with AsyncExitStack() as stack:
             bench = await stack.enter_async_context(rest.bench(config))
             app.state.house = House(config, agent, clock, reception, gatekeeper, capacity, bench)
             clock.start()
-            if deploying is not None:
+            if deploying is not None and isinstance(clock, Clock):
                 from antiphon.serving.deploy.fleet import Fleet
 
                 recorders, notes = ([kept[0]], kept[1]) if kept is not None else ([], None)
@@ -112,7 +120,13 @@ def create_app(
                 await reception.drain(0.0)
                 await asyncio.to_thread(clock.stop)
 
-    app = FastAPI(title="antiphon", lifespan=lifespan, docs_url=None, redoc_url=None)
+    app = FastAPI(
+        title="antiphon",
+        lifespan=lifespan,
+        docs_url=None,
+        redoc_url=None,
+        responses=problems.ANSWERS,
+    )
     problems.install(app)
     app.add_middleware(problems.BodyLimit, most=config.upload_bytes + (64 << 10))
     if config.origins:

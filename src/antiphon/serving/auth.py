@@ -54,6 +54,8 @@ class Caller(BaseModel):
     session: dict[str, Any] | None = None
     """The configuration that an ephemeral secret is bound to."""
     ephemeral: bool = False
+    operator: bool = False
+    """Whether they may say who answers calls that are not theirs."""
 
 
 class Key(BaseModel):
@@ -67,6 +69,7 @@ class Key(BaseModel):
     created: datetime
     sessions: int | None = Field(default=None, ge=1)
     minutes: float | None = Field(default=None, gt=0)
+    operator: bool = False
 
 
 class _File(BaseModel):
@@ -100,7 +103,12 @@ class KeyFile:
             ) from None
 
     def add(
-        self, name: str, *, sessions: int | None = None, minutes: float | None = None
+        self,
+        name: str,
+        *,
+        sessions: int | None = None,
+        minutes: float | None = None,
+        operator: bool = False,
     ) -> tuple[str, Key]:
         """(the key, which is shown once and kept nowhere; its entry). Raises AntiphonError."""
         if not _NAME.fullmatch(name):
@@ -118,6 +126,7 @@ class KeyFile:
             created=datetime.now(UTC),
             sessions=sessions,
             minutes=minutes,
+            operator=operator,
         )
         self._write((*keys, entry))
         return secret, entry
@@ -189,7 +198,7 @@ class Gatekeeper:
         if shown and shown.startswith(EPHEMERAL):
             return self._by_secret(shown)
         if self._file is None:
-            return Caller()
+            return Caller(operator=True)
         if not shown:
             raise Denied(
                 "no API key was given; send it as 'Authorization: Bearer KEY'",
@@ -203,7 +212,12 @@ class Gatekeeper:
                 found = key
         if found is None:
             raise Denied("the API key is not known here")
-        return Caller(key=found.id, sessions=found.sessions, minutes=found.minutes)
+        return Caller(
+            key=found.id,
+            sessions=found.sessions,
+            minutes=found.minutes,
+            operator=found.operator,
+        )
 
     def _by_secret(self, shown: str) -> Caller:
         now = self._clock()
@@ -215,7 +229,9 @@ class Gatekeeper:
             self._reload()
             if all(key.id != secret.key.key for key in self._keys.values()):
                 raise Denied("the key that made this secret has been removed")
-        return secret.key.model_copy(update={"session": secret.session, "ephemeral": True})
+        return secret.key.model_copy(
+            update={"session": secret.session, "ephemeral": True, "operator": False}
+        )
 
     def secret(self, caller: Caller, session: dict[str, Any], seconds: float) -> tuple[str, int]:
         """A new secret for `caller`: (its value, when it expires in seconds since 1970)."""

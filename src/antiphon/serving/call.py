@@ -26,7 +26,7 @@ from antiphon.audio.quick_resample import QuickResampler
 from antiphon.corpus.delivery import Delivery
 from antiphon.guard.events import GuardEvent
 from antiphon.runtime.caller_buffer import CallerBuffer
-from antiphon.runtime.clock import Clock, ClockEvent, EndedEvent, HeardEvent
+from antiphon.runtime.clock import ClockEvent, EndedEvent, HeardEvent
 from antiphon.runtime.engine import END, StepOutput
 from antiphon.runtime.events import (
     AgentWordEvent,
@@ -35,6 +35,7 @@ from antiphon.runtime.events import (
     Samples,
 )
 from antiphon.runtime.latency import AUDIBLE
+from antiphon.runtime.places import Places
 from antiphon.runtime.session import SECONDS
 from antiphon.serving.pause import Discreet
 from antiphon.serving.turns import AgentFloor, ToolCall, ToolCallEvent, Turn, TurnTracker
@@ -223,7 +224,7 @@ class LiveCall:
 
     def __init__(
         self,
-        clock: Clock,
+        clock: Places,
         info: CallInfo,
         *,
         observers: Sequence[Observer] = (),
@@ -501,7 +502,7 @@ class LiveCall:
         taken = self._inbox.take()
         frame, filled = taken if taken is not None else (_nothing(), FRAME)
         now = self.seconds + SECONDS
-        out = _nobody(frame)
+        out = nobody(frame)
         heard = HeardEvent(time=now, samples=frame, filled=filled, out=out)
         self._hear(heard)
         first = next(i for i, stage in enumerate(self._stages) if isinstance(stage, Guardian))
@@ -564,7 +565,7 @@ def _nothing() -> Samples:
     return np.zeros(FRAME, dtype=np.float32)
 
 
-def _nobody(frame: Samples) -> StepOutput:
+def nobody(frame: Samples) -> StepOutput:
     """What stands for the network's output where there is none: hearing by loudness alone."""
     loud = float(np.sqrt(np.mean(np.square(frame)))) >= LOUD
     still = np.zeros(4, dtype=np.float32)

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import logging
 import re
-import time
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Executor
 from typing import TYPE_CHECKING, Any, Protocol
@@ -61,11 +60,10 @@ def service_of(
 
 def guarding(service: Service) -> MakeStage:
     """What makes the stage of a call."""
-    began = time.monotonic()
 
     def make(call: LiveCall) -> Guard:
         service.deadlines = lambda: call.backend.missed
-        return service.guard(call.id, call.say, now=time.monotonic() - began, seed=call.seed)
+        return service.guard(call.id, call.say, now=service.clock, seed=call.seed)
 
     return make
 
@@ -137,7 +135,7 @@ class GuardWatch:
             if self._changed is not None:
                 self._changed.labels(before, after).inc()
         if event.action in _AUDITED:
-            detail = {**event.data, "reason": _bare(event.reason), "time": round(event.time, 2)}
+            detail = {**event.data, "reason": bare(event.reason), "time": round(event.time, 2)}
             self._write(f"guard.{event.action}", call_id, detail)
 
     def turn(self, call_id: str, turn: Turn) -> None:
@@ -156,7 +154,7 @@ class GuardWatch:
 
     def changed(self, change: Change) -> None:
         """Who answers all calls has changed."""
-        detail = {"before": change.before, "after": change.after, "reason": _bare(change.reason)}
+        detail = {"before": change.before, "after": change.after, "reason": bare(change.reason)}
         self._write("guard.service", "", {**detail, "trial": change.trial})
         _log.warning("who answers: %s after %s", change.after, change.before)
 
@@ -187,15 +185,23 @@ class GuardWatch:
         for level in LEVELS:
             at.add_metric([level], float(service.breaker.level == level))
             calls.add_metric([level], levels.count(level))
+        held = GaugeMetricFamily(
+            "antiphon_guard_held",
+            "What an operator holds where it is: 1 of all calls, or how many of them.",
+            labels=["what"],
+        )
+        held.add_metric(["service"], float(service.breaker.state.pinned))
+        pinned = [guard.breaker.state.pinned for guard in list(service.guards.values())]
+        held.add_metric(["calls"], sum(pinned))
         risk = GaugeMetricFamily(
             "antiphon_guard_risk", "Risk figures of the last five minutes.", labels=["figure"]
         )
         for name, value in service.monitor.risk(_WINDOW).as_dict().items():
             risk.add_metric([name], value)
-        yield from (at, calls, risk)
+        yield from (at, calls, held, risk)
 
 
-def _bare(reason: str) -> str:
+def bare(reason: str) -> str:
     """A reason without the words that were said."""
     return _SAID.sub('"..."', reason)
 

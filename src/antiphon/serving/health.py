@@ -8,12 +8,26 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable, Mapping
+from typing import Any, Literal
 
 from fastapi import APIRouter
 from fastapi.responses import JSONResponse
+from pydantic import BaseModel
 
 Check = Callable[[], Iterable[str]]
 _LOG = logging.getLogger(__name__)
+
+
+class Health(BaseModel):
+    """How it is, and what is in the way, by check."""
+
+    status: Literal["ok", "unavailable"]
+    checks: dict[str, list[str]]
+
+
+_ANSWERS: dict[int | str, dict[str, Any]] = {
+    503: {"model": Health, "description": "Something is in the way"}
+}
 
 
 def make_router(
@@ -26,12 +40,12 @@ def make_router(
     router = APIRouter(tags=["health"])
     living, readying = dict(live or {}), dict(live or {}) | dict(ready or {})
 
-    @router.get("/healthz")
+    @router.get("/healthz", response_model=Health, responses=_ANSWERS)
     async def healthz() -> JSONResponse:
         """200 while the process can do its work at all; 503 means: restart it."""
         return _answer(living)
 
-    @router.get("/readyz")
+    @router.get("/readyz", response_model=Health, responses=_ANSWERS)
     async def readyz() -> JSONResponse:
         """200 while calls are welcome; 503 means: send them elsewhere."""
         return _answer(readying)

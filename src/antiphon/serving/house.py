@@ -10,7 +10,7 @@ from starlette.requests import HTTPConnection
 
 from antiphon.corpus.calls import Tool
 from antiphon.runtime.agent import Agent
-from antiphon.runtime.clock import Clock
+from antiphon.runtime.places import Places
 from antiphon.serving.admission import Capacity, Reception, Refused
 from antiphon.serving.auth import Caller, Denied, Gatekeeper, shown_key
 from antiphon.serving.config import ServerConfig
@@ -25,7 +25,7 @@ class House:
 
     config: ServerConfig
     agent: Agent
-    clock: Clock
+    clock: Places
     reception: Reception
     gatekeeper: Gatekeeper
     capacity: Capacity

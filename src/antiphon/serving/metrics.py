@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
 from fastapi import APIRouter, Depends, Response
+from fastapi.responses import PlainTextResponse
 from prometheus_client import (
     CONTENT_TYPE_LATEST,
     CollectorRegistry,
@@ -51,6 +52,10 @@ class Beating(Protocol):
     def missed(self) -> int: ...
     @property
     def beats(self) -> int: ...
+    @property
+    def hung(self) -> float: ...
+    @property
+    def hangs(self) -> int: ...
     @property
     def process_seconds(self) -> deque[float]: ...
     @property
@@ -191,7 +196,7 @@ class Metrics:
         """`GET /metrics`; the dependencies say who may read it."""
         router = APIRouter(tags=["metrics"], dependencies=[Depends(one) for one in dependencies])
 
-        @router.get("/metrics")
+        @router.get("/metrics", response_class=PlainTextResponse)
         def metrics() -> Response:
             return Response(self.text(), headers={"Content-Type": CONTENT_TYPE_LATEST})
 
@@ -236,6 +241,12 @@ def _of_clock(clock: Beating) -> Iterator[Any]:
         "antiphon_frame_deadline_missed", "Beats that took longer than their 80 ms.", clock.missed
     )
     yield CounterMetricFamily("antiphon_beats", "Beats of the clock.", clock.beats)
+    yield CounterMetricFamily(
+        "antiphon_engine_hangs", "Steps of the network that did not return in time.", clock.hangs
+    )
+    yield GaugeMetricFamily(
+        "antiphon_engine_hung_seconds", "How long a step has not returned; 0: well.", clock.hung
+    )
     factor = sum(lately) / len(lately) / _BEAT if lately else 0.0
     yield GaugeMetricFamily(
         "antiphon_realtime_factor", "Share of a beat that the network needs, over 10 s.", factor

@@ -8,11 +8,12 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping
 from contextlib import suppress
-from typing import cast
+from typing import Any, cast
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
+from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -21,6 +22,29 @@ from antiphon.serving.admission import Refused
 from antiphon.serving.auth import Denied
 
 _log = logging.getLogger(__name__)
+
+
+class Fault(BaseModel):
+    """What was wrong."""
+
+    message: str
+    type: str
+    param: str | None
+    """The field at fault."""
+    code: str | None
+
+
+class Problem(BaseModel):
+    """An error's answer, as OpenAI's clients read it."""
+
+    error: Fault
+
+
+ANSWERS: dict[int | str, dict[str, Any]] = {
+    "4XX": {"model": Problem, "description": "The request cannot be carried out; this is why"},
+    503: {"model": Problem, "description": "Not now; Retry-After says when to come back"},
+}
+"""What any route may answer beside what it is for, as OpenAPI tells it."""
 
 
 class Unfit(Exception):

@@ -109,14 +109,31 @@ router = APIRouter(prefix="/v1")
 # -- models -----------------------------------------------------------------------------------
 
 
+class Model(BaseModel):
+    """A model that is served."""
+
+    id: str
+    object: Literal["model"] = "model"
+    created: int
+    """Seconds since 1970."""
+    owned_by: str = "antiphon"
+
+
+class Models(BaseModel):
+    """The models that are served."""
+
+    object: Literal["list"] = "list"
+    data: list[Model]
+
+
 @router.get("/models")
-async def models(house: At, _: Who) -> dict[str, Any]:
+async def models(house: At, _: Who) -> Models:
     """The one model that is served."""
-    return {"object": "list", "data": [_model(house)]}
+    return Models(data=[_model(house)])
 
 
 @router.get("/models/{name}")
-async def model(name: str, house: At, _: Who) -> dict[str, Any]:
+async def model(name: str, house: At, _: Who) -> Model:
     """A model by its name."""
     if name != house.model:
         raise Unfit(
@@ -125,14 +142,9 @@ async def model(name: str, house: At, _: Who) -> dict[str, Any]:
     return _model(house)
 
 
-def _model(house: House) -> dict[str, Any]:
+def _model(house: House) -> Model:
     graph = house.agent.bundle.graph
-    return {
-        "id": house.model,
-        "object": "model",
-        "created": int(graph.stat().st_mtime),
-        "owned_by": "antiphon",
-    }
+    return Model(id=house.model, created=int(graph.stat().st_mtime))
 
 
 # -- text to speech ---------------------------------------------------------------------------
@@ -157,7 +169,15 @@ class SpeechRequest(BaseModel):
     stream_format: Literal["audio", "sse"] = "audio"
 
 
-@router.post("/audio/speech")
+_SOUND = {"schema": {"type": "string", "format": "binary"}}
+_KINDS = (*(kind for _, _, kind in _CONTAINERS.values()), "audio/pcm")
+
+
+@router.post(
+    "/audio/speech",
+    response_class=Response,
+    responses={200: {"content": {kind: _SOUND for kind in _KINDS}}},
+)
 async def speech(wanted: SpeechRequest, house: At, _: Who) -> Response:
     """A text in the agent's voice."""
     speed = None if wanted.speed == 1.0 else wanted.speed
@@ -205,7 +225,31 @@ def write(voice: Samples, form: str) -> tuple[bytes, str]:
 _TEXTS = ("json", "text", "verbose_json", "srt", "vtt")
 
 
-@router.post("/audio/transcriptions")
+class Usage(BaseModel):
+    """What a transcription has cost: how long its recording is."""
+
+    type: Literal["duration"]
+    seconds: int
+
+
+class Transcribed(BaseModel):
+    """What a recording says. Beside the text and the usage all is of `verbose_json` alone."""
+
+    text: str
+    usage: Usage
+    task: str | None = None
+    language: str | None = None
+    duration: float | None = None
+    words: list[dict[str, Any]] | None = None
+    segments: list[dict[str, Any]] | None = None
+
+
+@router.post(
+    "/audio/transcriptions",
+    responses={
+        200: {"model": Transcribed, "content": {"text/plain": {"schema": {"type": "string"}}}}
+    },
+)
 async def transcriptions(
     house: At,
     _: Who,
@@ -351,8 +395,16 @@ class SecretRequest(BaseModel):
     session: dict[str, Any] | None = None
 
 
+class Secret(BaseModel):
+    """A secret, until when it can be used (seconds since 1970), and the session it opens."""
+
+    value: str
+    expires_at: int
+    session: dict[str, Any]
+
+
 @router.post("/realtime/client_secrets")
-async def client_secrets(house: At, caller: Who, wanted: SecretRequest) -> dict[str, Any]:
+async def client_secrets(house: At, caller: Who, wanted: SecretRequest) -> Secret:
     """A secret for a browser: it opens sessions that begin as they are configured here."""
     patch = wanted.session or {}
     try:
@@ -364,4 +416,4 @@ async def client_secrets(house: At, caller: Who, wanted: SecretRequest) -> dict[
     value, expires = house.gatekeeper.secret(caller, patch, seconds)
     id = f"sess_{secrets.token_hex(12)}"
     shown = {"id": id, "object": "realtime.session", "expires_at": 0, **session.as_json()}
-    return {"value": value, "expires_at": expires, "session": shown}
+    return Secret(value=value, expires_at=expires, session=shown)

@@ -57,6 +57,7 @@ class Server(uvicorn.Server):
             raise AntiphonError(
                 f"{config.tls_certificate}: the certificate or its key cannot be used ({error})"
             ) from None
+        logging.getLogger("uvicorn.error").addFilter(_one_line)
         super().__init__(settings)
 
     @property
@@ -113,3 +114,13 @@ class Server(uvicorn.Server):
         first = sig == signal.SIGTERM and self._signals == 1
         wait = self._settings.drain_seconds if first else 0.0
         self._drain = asyncio.get_running_loop().create_task(self.finish(wait))
+
+
+def _one_line(record: logging.LogRecord) -> bool:
+    """A logging filter. uvicorn closes a socket whose text is not UTF-8 with 1007, and logs that as
+    an error with its traceback; it is the client's fault and a line is enough."""
+    if record.exc_info and isinstance(record.exc_info[1], UnicodeDecodeError):
+        record.levelno, record.levelname = logging.WARNING, "WARNING"
+        record.msg, record.args = "a client sent text that is not UTF-8: closed with 1007", ()
+        record.exc_info = record.exc_text = None
+    return True

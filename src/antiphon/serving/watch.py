@@ -58,6 +58,11 @@ class Watch:
         """The parts of the running server; None before it has started."""
         return None if self._app is None else getattr(self._app.state, "house", None)
 
+    def hung(self, reason: str) -> None:
+        """An engine stands still: a line for the audit log. Called by the clock's watchdog."""
+        if self.store is not None:
+            self.store.note("engine.hung", detail={"reason": reason})
+
     def alive(self) -> Iterator[str]:
         """Why the process should be started again."""
         house = self.house
@@ -66,6 +71,9 @@ class Watch:
         now, beats = time.monotonic(), house.clock.beats
         if beats != self._beats[0] or not house.clock.active:
             self._beats = (beats, now)
+            # Its calls were ended, so nothing waits for a beat any more.
+            if house.clock.hung > STUCK:
+                yield f"the engine has not answered for {house.clock.hung:.0f} s"
         elif now - self._beats[1] > STUCK:
             yield f"the clock has not moved for {now - self._beats[1]:.0f} s"
 
@@ -76,6 +84,8 @@ class Watch:
             yield "the server is starting"
         elif house.reception.draining:
             yield "the server is going down"
+        elif house.clock.hung:
+            yield f"the engine has not answered for {house.clock.hung:.1f} s"
         elif house.clock.active >= house.clock.slots:
             yield f"all {house.clock.slots} places are taken"
 

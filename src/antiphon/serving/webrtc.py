@@ -46,7 +46,13 @@ from antiphon.serving.realtime.configuration import Session, first_session, upda
 from antiphon.serving.realtime.events import Wrong
 from antiphon.serving.realtime.protocol import Realtime
 from antiphon.serving.realtime.response import Response as Spoken
-from antiphon.serving.webrtc_offer import live_offer, realtime_offer
+from antiphon.serving.webrtc_offer import (
+    LIVE_BODY,
+    REALTIME_BODY,
+    LiveAnswer,
+    live_offer,
+    realtime_offer,
+)
 from antiphon.serving.webrtc_voice import Voice, mono
 
 CONNECT_WITHIN = 20.0  # seconds from the answer to the connection
@@ -84,7 +90,13 @@ def make_router(ice_servers: tuple[IceServer, ...] = ()) -> APIRouter:
         peers.add(made)
         return made
 
-    @router.post("/v1/realtime/calls")
+    @router.post(
+        "/v1/realtime/calls",
+        status_code=201,
+        response_class=Response,
+        responses={201: {"content": {"application/sdp": {"schema": {"type": "string"}}}}},
+        openapi_extra=REALTIME_BODY,
+    )
     async def realtime(request: Request) -> Response:
         house: House = request.app.state.house
         caller = welcome(house, request)
@@ -103,7 +115,9 @@ def make_router(ice_servers: tuple[IceServer, ...] = ()) -> APIRouter:
         place = {"Location": f"/v1/realtime/calls/{call.id}"}
         return Response(answer, 201, headers=place, media_type="application/sdp")
 
-    @router.post("/v1/live/sessions")
+    @router.post(
+        "/v1/live/sessions", status_code=201, response_model=LiveAnswer, openapi_extra=LIVE_BODY
+    )
     async def live(request: Request) -> Response:
         house: House = request.app.state.house
         caller = welcome(house, request)
@@ -124,8 +138,8 @@ def make_router(ice_servers: tuple[IceServer, ...] = ()) -> APIRouter:
         place = {"Location": f"/v1/live/sessions/{call.id}"}
         return JSONResponse(body, 201, headers=place)
 
-    @router.post("/v1/realtime/calls/{call_id}/hangup")
-    @router.post("/v1/live/sessions/{call_id}/hangup")
+    @router.post("/v1/realtime/calls/{call_id}/hangup", response_class=Response)
+    @router.post("/v1/live/sessions/{call_id}/hangup", response_class=Response)
     async def hangup(request: Request, call_id: str) -> Response:
         house: House = request.app.state.house
         caller = welcome(house, request)

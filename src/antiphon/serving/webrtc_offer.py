@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import AsyncGenerator, Mapping
-from typing import Any, cast
+from typing import Any, Literal, cast
 
 from fastapi import Request
+from pydantic import BaseModel
 from starlette.datastructures import FormData
 from starlette.formparsers import MultiPartException, MultiPartParser
 
@@ -18,6 +19,44 @@ from antiphon.serving.live.events import Message
 from antiphon.serving.problems import Unfit
 
 LONGEST_OFFER = 256 << 10  # bytes
+
+
+def _object_of(required: list[str], **fields: Message) -> Message:
+    return {"type": "object", "required": required, "properties": fields}
+
+
+def _body_of(**schemas: Message) -> Message:
+    content = {kind: {"schema": schema} for kind, schema in schemas.items()}
+    return {"requestBody": {"required": True, "content": content}}
+
+
+# The bodies are taken apart by hand, so OpenAPI is told of them by hand.
+_TEXT: Message = {"type": "string"}
+_FORM = _object_of(["sdp"], sdp=_TEXT, session=_TEXT)
+_OFFER = _object_of(["type", "sdp"], type={"const": "webrtc"}, sdp=_TEXT)
+_LIVE = _object_of(["transport"], transport=_OFFER, session={"type": "object"})
+REALTIME_BODY = _body_of(**{"application/sdp": _TEXT, "multipart/form-data": _FORM})
+LIVE_BODY = _body_of(**{"application/json": _LIVE, "multipart/form-data": _FORM})
+
+
+class LiveCallId(BaseModel):
+    """The call that has begun."""
+
+    id: str
+
+
+class LiveTransport(BaseModel):
+    """The answer to the offer."""
+
+    type: Literal["webrtc"]
+    sdp: str
+
+
+class LiveAnswer(BaseModel):
+    """What an offer for Live is answered with."""
+
+    session: LiveCallId
+    transport: LiveTransport
 
 
 async def realtime_offer(request: Request) -> tuple[str, Message]:

@@ -69,7 +69,7 @@ class DuplexBatch(NamedTuple):
     speak: Tensor  # bool: frames whose codes are trained on
     spelled: Tensor  # CTC targets, concatenated
     spelled_lengths: Tensor  # [B]
-    positions: Tensor  # [B] encoder positions
+    positions: Tensor  # [B] of what CTC writes
     seconds: float
 
 
@@ -324,7 +324,7 @@ def collate(
         speak=speak,
         spelled=torch.tensor([i for ids in spelled for i in ids], dtype=torch.int64),
         spelled_lengths=torch.tensor([len(ids) for ids in spelled]),
-        positions=torch.tensor([2 * crop.frames for crop in crops]),
+        positions=torch.tensor([sizes.encoder.written * crop.frames for crop in crops]),
         seconds=rows * longest * SECONDS,
     )
 

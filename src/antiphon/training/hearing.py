@@ -56,7 +56,7 @@ class HearingBatch(NamedTuple):
     """mel [B, T, 80]; targets concatenated; lengths [B]."""
 
     mel: Tensor
-    lengths: Tensor  # encoder positions
+    lengths: Tensor  # of what CTC writes, for each row
     targets: Tensor
     target_lengths: Tensor
     seconds: float
@@ -167,10 +167,11 @@ class HearingTask:
         length = -(-max(map(len, rows)) // FRAME) * FRAME
         mel = self.line(rows, length, level, rng)
         spelled = [spell(u.text) for u in chosen]
-        positions = [2 * -(-len(row) // FRAME) for row in rows]
+        written = self.encoder.config.written
+        lengths = [written * -(-len(row) // FRAME) for row in rows]
         return HearingBatch(
             mel,
-            torch.tensor(positions),
+            torch.tensor(lengths),
             torch.tensor([i for ids in spelled for i in ids]),
             torch.tensor([len(ids) for ids in spelled]),
             length * len(rows) / SAMPLE_RATE,

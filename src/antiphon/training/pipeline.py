@@ -47,7 +47,7 @@ from antiphon.training.prepare import Flat, prepare, read_items
 from antiphon.training.recipe import Recipe
 from antiphon.training.recordings import load as load_recordings
 from antiphon.training.rollout import Case, Rollout, exactly
-from antiphon.training.start import TOKENIZER, codec_of, sizes_of, start_from
+from antiphon.training.start import TOKENIZER, codec_of, keep_some, sizes_of, start_from
 from antiphon.training.streams import CHARACTERS
 
 STAGES = ("corpus", "prepare", "codec", "encode", "tokenizer", "hearing", "duplex")
@@ -375,7 +375,11 @@ def _fills(scenario: Scenario, slots: dict[str, str]) -> Callable[[Sequence[Call
 
 
 def trained(shop: Workshop) -> Duplex:
-    """The network as the duplex stage left it, or as its last checkpoint has it; plain weights."""
+    """The network as the duplex stage left it, or as its last checkpoint has it; plain weights.
+
+    Where the recipe keeps some of the bundle that it starts from, the mean of the two.
+    """
+    recipe = shop.recipe
     codec, tokenizer = shop.codec(), Tokenizer.load(shop.tokenizer_path)
     duplex = build_duplex(shop, codec, tokenizer)
     final, last = shop.folder / "duplex" / "final.pt", shop.folder / "duplex" / "last.pt"
@@ -384,7 +388,11 @@ def trained(shop: Workshop) -> Duplex:
         raise RecipeError(f"{shop.folder}: nothing is trained here yet; run the duplex stage")
     saved = torch.load(path, map_location="cpu", weights_only=True)
     duplex.load_state_dict(_strip(saved["network"], "duplex."))
-    return merge(duplex) if shop.recipe.lora is not None else duplex
+    if recipe.lora is not None:
+        duplex = merge(duplex)
+    if recipe.start is not None and recipe.keep:
+        keep_some(duplex, recipe.start, shop.calls, recipe.keep)
+    return duplex
 
 
 _RUN: dict[str, Callable[[Workshop], None]] = {

@@ -10,7 +10,14 @@ from pathlib import Path
 from typing import Any, TypeVar, cast
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+)
 
 from antiphon.errors import RecipeError
 from antiphon.model.config import BackboneConfig, EncoderConfig
@@ -67,6 +74,7 @@ class Recipe(_Part):
     scenario: Path
     codec: Path  # the codec's recipe, or a folder of trained weights
     start: Path | None = None  # a bundle to fine-tune from
+    keep: float = Field(0.0, ge=0, lt=1)  # of `start`: share of its weights in the bundle's mean
     lora: LoraPart | None = None
     pieces: int = 700
     timing: Timing = Timing()
@@ -80,6 +88,13 @@ class Recipe(_Part):
     development: str | None = None  # manifest of real commands to validate on
     processes: int = 1
     precision: str = "bf16-mixed"
+
+    @field_validator("keep")
+    @classmethod
+    def _keeps_what_it_starts_from(cls, keep: float, info: ValidationInfo) -> float:
+        if keep and info.data.get("start") is None:
+            raise ValueError("is a share of the bundle that `start` names, and none is named")
+        return keep
 
 
 def _mapping(path: Path) -> dict[str, Any]:

@@ -16,9 +16,8 @@ from torch import Tensor
 from antiphon.audio import FRAME
 from antiphon.corpus.calls import CallDecoder, CallVocabulary
 from antiphon.corpus.delivery import FREE
-from antiphon.model.config import END, PAD
+from antiphon.model.config import END, PAD, POSITIONS
 from antiphon.model.duplex import Duplex, Heads, Own, recent_pieces
-from antiphon.model.encoder import POSITIONS
 from antiphon.model.state import State, keep_idle
 from antiphon.training.lines import LineMel
 from antiphon.training.prepare import Flat

@@ -6,6 +6,7 @@ import asyncio
 import base64
 import gc
 import json
+import logging
 import socket as sockets
 import struct
 import time
@@ -274,6 +275,27 @@ def test_binary_frames_and_nonsense_are_answered_and_the_session_goes_on(server:
             await read(socket, "session.updated")
 
     run(test())
+
+
+@pytest.mark.parametrize("pieces", [[b'{"type": "\xff\xfe"}'], [b'{"type": "', b"\xc3\x28", b'"}']])
+@pytest.mark.parametrize("path", ["/v1/realtime", "/v1/live/sessions"])
+def test_text_that_is_not_utf_8_ends_the_session_with_one_line_in_the_log(
+    server: Served, caplog: pytest.LogCaptureFixture, path: str, pieces: list[bytes]
+) -> None:
+    async def test() -> None:
+        async with connect(f"{server.ws}{path}") as socket:
+            await socket.send(pieces if len(pieces) > 1 else pieces[0], text=True)
+            assert (await closing(socket))[0] == 1007
+
+    with caplog.at_level(logging.INFO):
+        run(test())
+        server.wait_empty()
+    told = [each for each in caplog.records if each.levelno >= logging.WARNING]
+    assert [each.getMessage() for each in told] == [
+        "a client sent text that is not UTF-8: closed with 1007"
+    ]
+    assert told[0].exc_info is None
+    assert "Traceback" not in caplog.text
 
 
 def test_a_session_has_an_end(tiny_bundle: Path) -> None:

@@ -11,7 +11,7 @@ import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -19,13 +19,11 @@ from antiphon.corpus.conversation import Speaker
 from antiphon.corpus.voices.speech import (
     AS_MADE,
     CASUAL,
+    EngineVoice,
     Manner,
-    Speech,
+    Sound,
+    Spellings,
     Timed,
-    align,
-    finish,
-    respelt,
-    sayable,
 )
 from antiphon.errors import VoiceError
 
@@ -54,25 +52,22 @@ _TIMEOUT = 60  # s
 
 
 @dataclass(frozen=True)
-class EspeakVoice:
+class EspeakVoice(EngineVoice):
     """An accent (ACCENTS) with a variant (VARIANTS) in somebody's manner."""
 
     accent: str
     variant: str
     manner: Manner = AS_MADE
     speaker: Speaker = "caller"
+    spellings: ClassVar[Spellings] = SPELLINGS
 
     @property
     def name(self) -> str:
         """As the corpus records it."""
         return f"espeak:{self.accent}+{self.variant}"
 
-    def speak(self, text: str, rng: random.Random, tone: str = "neutral") -> Speech:
-        """Say the text. Raises VoiceError without the library, or for text it cannot say."""
-        text = sayable(text)
-        manner = self.manner.varied(rng, tone)
-        spelt = respelt(text, SPELLINGS, rng)
-        line = " ".join(token for tokens in spelt for token in tokens)
+    def sound(self, line: str, manner: Manner, rng: random.Random) -> Sound:
+        """See EngineVoice."""
         speed = _WORDS_PER_MINUTE / (manner.stretch * manner.tract)
         ask = {
             "text": line,
@@ -84,8 +79,7 @@ class EspeakVoice:
         head, pcm = _ask(ask)
         samples = np.frombuffer(pcm, "<i2").astype(np.float32) / 32768
         tokens = _tokens(line, head["events"], 1000 * len(samples) / head["rate"])
-        words = align(text, spelt, tokens, self.name)
-        return finish(samples, head["rate"], words, manner)
+        return samples, head["rate"], tokens
 
 
 def _ask(request: dict[str, Any]) -> tuple[dict[str, Any], bytes]:

@@ -16,7 +16,7 @@ from collections import OrderedDict
 from dataclasses import dataclass
 from itertools import zip_longest
 from pathlib import Path
-from typing import Self
+from typing import ClassVar, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -27,12 +27,14 @@ from antiphon.corpus.voices.speech import (
     AS_MADE,
     CASUAL,
     DELIVERIES,
+    EngineVoice,
     Manner,
+    Sound,
     Speech,
+    Spellings,
     Timed,
     align,
     finish,
-    respelt,
     sayable,
 )
 from antiphon.errors import VoiceError
@@ -203,33 +205,29 @@ class Festival:
 
 
 @dataclass(frozen=True)
-class FestivalVoice:
+class FestivalVoice(EngineVoice):
     """A diphone voice of festival in somebody's manner."""
 
     engine: Festival
     person: str
     manner: Manner = AS_MADE
     speaker: Speaker = "caller"
+    spellings: ClassVar[Spellings] = CASUAL
 
     @property
     def name(self) -> str:
         """As the corpus records it."""
         return f"festival:{self.person}"
 
-    def speak(self, text: str, rng: random.Random, tone: str = "neutral") -> Speech:
-        """Say the text. Raises VoiceError without festival, or for text it cannot say."""
-        text = sayable(text)
-        manner = self.manner.varied(rng, tone)
-        spelt = respelt(text, CASUAL, rng)
-        line = " ".join(token for tokens in spelt for token in tokens)
+    def sound(self, line: str, manner: Manner, rng: random.Random) -> Sound:
+        """See EngineVoice."""
         settings = (
             f"(Parameter.set 'Duration_Stretch {manner.stretch * manner.tract:.3f})"
             f"(set! int_lr_params '((target_f0_mean {115 * manner.pitch:.1f})"
             f" (target_f0_std {16 * manner.swing:.1f}) (model_f0_mean 170) (model_f0_std 34)))"
         )
         natural = rng.random() < 0.3
-        samples, rate, tokens = self.engine.say(self.person, line, settings, natural)
-        return finish(samples, rate, align(text, spelt, tokens, self.name), manner)
+        return self.engine.say(self.person, line, settings, natural)
 
 
 class AgentVoice:

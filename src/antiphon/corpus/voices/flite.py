@@ -11,7 +11,7 @@ import random
 from ctypes import POINTER, c_char_p, c_float, c_int, c_short, c_uint, c_void_p
 from dataclasses import dataclass
 from functools import cache
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
@@ -20,13 +20,11 @@ from antiphon.corpus.conversation import Speaker
 from antiphon.corpus.voices.speech import (
     AS_MADE,
     CASUAL,
+    EngineVoice,
     Manner,
-    Speech,
+    Sound,
+    Spellings,
     Timed,
-    align,
-    finish,
-    respelt,
-    sayable,
 )
 from antiphon.errors import VoiceError
 
@@ -73,29 +71,26 @@ _SIGNATURES: dict[str, tuple[Any, list[Any]]] = {
 
 
 @dataclass(frozen=True)
-class FliteVoice:
+class FliteVoice(EngineVoice):
     """One of flite's speakers (VOICES) in somebody's manner."""
 
     person: str
     manner: Manner = AS_MADE
     speaker: Speaker = "caller"
+    spellings: ClassVar[Spellings] = SPELLINGS
 
     @property
     def name(self) -> str:
         """As the corpus records it."""
         return f"flite:{self.person}"
 
-    def speak(self, text: str, rng: random.Random, tone: str = "neutral") -> Speech:
-        """Say the text. Raises VoiceError without the library, or for text it cannot say."""
-        text = sayable(text)
-        manner = self.manner.varied(rng, tone)
-        spelt = respelt(text, SPELLINGS, rng)
-        line = " ".join(token for tokens in spelt for token in tokens)
+    def sound(self, line: str, manner: Manner, rng: random.Random) -> Sound:
+        """See EngineVoice."""
         features = {_STRETCH: manner.stretch * manner.tract, _SHIFT: manner.pitch}
         if self.person == "kal16":
             features |= {_SHIFT: 1.0, _MEAN: 110 * manner.pitch, _DEVIATION: 15 * manner.swing}
         samples, rate, tokens = synthesise(self.person, line, features, rng.getrandbits(31))
-        return finish(samples / 32768, rate, align(text, spelt, tokens, self.name), manner)
+        return samples / 32768, rate, tokens
 
 
 def synthesise(

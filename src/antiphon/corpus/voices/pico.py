@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import random
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -17,12 +17,10 @@ from antiphon.corpus.voices.forced import carried_over
 from antiphon.corpus.voices.speech import (
     AS_MADE,
     CASUAL,
+    EngineVoice,
     Manner,
-    Speech,
-    align,
-    finish,
-    respelt,
-    sayable,
+    Sound,
+    Spellings,
 )
 from antiphon.errors import VoiceError
 
@@ -35,24 +33,21 @@ SPELLINGS = CASUAL | {"latte": (0.5, ("latay", "lah tay")), "almond": (0.5, ("ah
 
 
 @dataclass(frozen=True)
-class PicoVoice:
+class PicoVoice(EngineVoice):
     """One of pico's speakers (VOICES) in somebody's manner."""
 
     person: str
     manner: Manner = AS_MADE
     speaker: Speaker = "caller"
+    spellings: ClassVar[Spellings] = SPELLINGS
 
     @property
     def name(self) -> str:
         """As the corpus records it."""
         return f"pico:{self.person}"
 
-    def speak(self, text: str, rng: random.Random, tone: str = "neutral") -> Speech:
-        """Say the text. Raises VoiceError without the library, or for text it cannot say."""
-        text = sayable(text)
-        manner = self.manner.varied(rng, tone)
-        spelt = respelt(text, SPELLINGS, rng)
-        line = " ".join(token for tokens in spelt for token in tokens)
+    def sound(self, line: str, manner: Manner, rng: random.Random) -> Sound:
+        """See EngineVoice."""
         engine = _engine(self.person)
         stretch = manner.stretch * manner.tract
         engine.set_property("rate", round(min(300, max(40, 100 / stretch))))
@@ -63,7 +58,7 @@ class PicoVoice:
         samples = np.frombuffer(pcm, "<i2").astype(np.float32) / 32768
         known, known_rate, times = synthesise(_TIMED_BY, line, {b"duration_stretch": stretch}, 1)
         tokens = carried_over(samples, _RATE, known / 32768, known_rate, times)
-        return finish(samples, _RATE, align(text, spelt, tokens, self.name), manner)
+        return samples, _RATE, tokens
 
 
 def _engine(person: str) -> Any:

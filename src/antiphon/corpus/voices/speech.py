@@ -9,9 +9,10 @@ from __future__ import annotations
 import random
 import re
 import unicodedata
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Any, ClassVar, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -23,6 +24,8 @@ from antiphon.errors import VoiceError
 
 Floats = npt.NDArray[np.float32]
 Timed = tuple[str, float, float]  # word, start, end in seconds
+Sound = tuple[npt.NDArray[Any], int, list[Timed]]  # samples [N], their rate in Hz, tokens
+Spellings = dict[str, tuple[float, tuple[str, ...]]]  # word -> probability, ways to spell it
 
 _RMS = 0.06  # of the loud parts: -24.4 dBFS
 _PEAK = 0.9
@@ -53,6 +56,33 @@ class Voice(Protocol):
     @property
     def speaker(self) -> Speaker: ...
     def speak(self, text: str, rng: random.Random, tone: str = "neutral") -> Speech: ...
+
+
+class EngineVoice(ABC):
+    """A caller that an engine speaks for: somebody's manner, and people's ways with some words."""
+
+    manner: Manner
+    spellings: ClassVar[Spellings]
+
+    @property
+    @abstractmethod
+    def name(self) -> str:
+        """As the corpus records it."""
+
+    def speak(self, text: str, rng: random.Random, tone: str = "neutral") -> Speech:
+        """Say the text. Raises VoiceError without the engine, or for text it cannot say."""
+        text = sayable(text)
+        manner = self.manner.varied(rng, tone)
+        spelt = respelt(text, self.spellings, rng)
+        line = " ".join(token for tokens in spelt for token in tokens)
+        samples, rate, tokens = self.sound(line, manner, rng)
+        return finish(samples, rate, align(text, spelt, tokens, self.name), manner)
+
+    @abstractmethod
+    def sound(self, line: str, manner: Manner, rng: random.Random) -> Sound:
+        """The engine's samples for a line as it is spelt for it, their rate in Hz, and the times
+        of its tokens. Tempo and pitch are the engine's; tract, tilt and loudness come after it.
+        """
 
 
 @dataclass(frozen=True)
@@ -108,7 +138,7 @@ DELIVERIES = {
 # What people's mouths make of words that dictionaries, and so all engines, spell out: /t, d/ lost
 # before another consonant (Guy 1980), weak forms of function words, and the common other ways to
 # say what a café sells. word -> (probability, ways to spell it).
-CASUAL: dict[str, tuple[float, tuple[str, ...]]] = {
+CASUAL: Spellings = {
     "iced": (0.5, ("ice",)),
     "almond": (0.4, ("all mund", "al mund", "ahmund")),
     "espresso": (0.2, ("expresso",)),
@@ -159,13 +189,8 @@ def bare(token: str) -> str:
     return token.strip(",.?!")
 
 
-def respelt(
-    text: str, spellings: dict[str, tuple[float, tuple[str, ...]]], rng: random.Random
-) -> list[list[str]]:
-    """For every word of `text` the tokens that make an engine say it.
-
-    spellings: word -> (probability, ways to spell it).
-    """
+def respelt(text: str, spellings: Spellings, rng: random.Random) -> list[list[str]]:
+    """For every word of `text` the tokens that make an engine say it."""
     out: list[list[str]] = []
     for token in text.split():
         chance, ways = spellings.get(bare(token), (0.0, ()))

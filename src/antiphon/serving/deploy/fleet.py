@@ -17,17 +17,19 @@ import time
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 
 from antiphon.errors import AntiphonError
 from antiphon.runtime.agent import Agent
 from antiphon.runtime.clock import Clock, ClockFull
 from antiphon.runtime.events import Samples
+from antiphon.runtime.places import Places
 from antiphon.serving.admission import Capacity, Routed
 from antiphon.serving.call import CallInfo, LiveCall, MakeStage, Observer
 from antiphon.serving.config import ServerConfig
 from antiphon.serving.deploy.control import SERVER, Control, digest
 from antiphon.serving.deploy.figures import SHADOW, SHADOW_OF, VERSION
-from antiphon.serving.deploy.plan import Plan, PlanError, Version
+from antiphon.serving.deploy.plan import CASCADE, Plan, PlanError, Version
 from antiphon.serving.deploy.shares import assign, hears
 from antiphon.serving.notes import Notes
 from antiphon.serving.replay import bundle_fingerprint
@@ -56,7 +58,7 @@ class Lane:
     """A version that is loaded."""
 
     version: Version
-    clock: Clock
+    clock: Places
     stages: Sequence[MakeStage]
     own: bool = True
     """Whether the clock is the lane's own, and not the server's."""
@@ -112,7 +114,7 @@ class Fleet:
             return None
         version = assign(self.plan, call.id)
         lane = self.lanes.get(version.name)
-        if lane is None or lane.clock.active >= lane.clock.slots:
+        if lane is None or lane.clock.hung or lane.clock.active >= lane.clock.slots:
             lane = self.lanes.get(self.plan.baseline)
         if lane is None:
             return None
@@ -170,6 +172,8 @@ class Fleet:
 
     def _load(self, plan: Plan, version: Version) -> Lane:
         """In a thread. Raises AntiphonError."""
+        if version.bundle == CASCADE:
+            return self._load_cascade(plan, version)
         agent, clock, own = Agent.load(version.bundle), self._clock, True
         mark = bundle_fingerprint(agent.bundle.manifest)
         if agent.bundle.manifest.tools != self._agent.bundle.manifest.tools:
@@ -188,6 +192,7 @@ class Fleet:
                 threads=1 if version.shadow else self._capacity.threads,
                 prebuffer=self._config.prebuffer,
                 backlog=self._config.backlog,
+                on_hung=partial(self._hung, version.name),
             )
             _ = agent.scenario  # it is read late, and takes longer than a beat
             stages = list(self._stages_of(agent)) if self._stages_of is not None else []
@@ -197,6 +202,25 @@ class Fleet:
             name = agent.bundle.manifest.name
             stages.insert(0, self._notes.stage(name, mark, version.name))
         return Lane(version, clock, stages, own)
+
+    def _load_cascade(self, plan: Plan, version: Version) -> Lane:
+        """The cascade hears the callers of the server's own scenario."""
+        from antiphon.serving.deploy import cascade_places
+
+        places = cascade_places.CascadePlaces(
+            cascade_places.sessions_of(self._agent.scenario, plan.shadow_slots),
+            plan.shadow_slots,
+            prebuffer=self._config.prebuffer,
+            backlog=self._config.backlog,
+        )
+        if self._beating:
+            places.start()
+        stages = [] if self._notes is None else [self._notes.stage(CASCADE, "", version.name)]
+        return Lane(version, places, stages)
+
+    def _hung(self, name: str, reason: str) -> None:
+        """From a clock's watchdog."""
+        self._store.note("engine.hung", f"deploy:{name}", detail={"reason": reason})
 
     def _trouble(self, sentence: str) -> None:
         self.problem = sentence

@@ -14,6 +14,8 @@ from antiphon.errors import AntiphonError
 from antiphon.serving.deploy.figures import FIGURES
 
 Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_]{0,39}$")]
+CASCADE = "cascade"
+"""In a bundle's place: the cascade for the server's own scenario. It can only be a shadow."""
 _EXACT = 1e-6
 
 
@@ -30,7 +32,7 @@ class Version(_Frozen):
 
     name: Name
     bundle: str = Field(min_length=1, max_length=4096)
-    """A bundle's name or folder."""
+    """A bundle's name or folder; of a shadow also "cascade"."""
     share: float = Field(ge=0, le=1)
     """Of the calls: that it answers, or that a shadow hears besides."""
     shadow: bool = False
@@ -90,6 +92,9 @@ class Plan(_Frozen):
         total = sum(version.share for version in self.answering)
         if abs(total - 1) > _EXACT:
             raise ValueError(f"the shares of the versions that answer come to {total:g}, not 1")
+        wrong = _answering_cascade(self.versions)
+        if wrong is not None:
+            raise ValueError(wrong)
         if any(version.share for version in self.versions if version.rolled_back is not None):
             raise ValueError("a version that was rolled back has a share; it must be 0")
         return self
@@ -121,6 +126,7 @@ class Plan(_Frozen):
 def first(name: str, bundle: str, reason: str, *, at: datetime | None = None) -> Plan:
     """A plan of one version that answers every call."""
     version = Version(name=name, bundle=bundle, share=1, since=at or _now())
+    _check((version,))
     return Plan(reason=reason, baseline=name, versions=(version,))
 
 
@@ -224,6 +230,7 @@ def _others_anew(plan: Plan, now: datetime, base: Version) -> tuple[Version, ...
 
 
 def _next(plan: Plan, reason: str, versions: tuple[Version, ...], baseline: str) -> Plan:
+    _check(versions)
     return Plan(
         revision=plan.revision + 1,
         reason=reason,
@@ -232,6 +239,23 @@ def _next(plan: Plan, reason: str, versions: tuple[Version, ...], baseline: str)
         thresholds=plan.thresholds,
         shadow_slots=plan.shadow_slots,
     )
+
+
+def _check(versions: tuple[Version, ...]) -> None:
+    wrong = _answering_cascade(versions)
+    if wrong is not None:
+        raise PlanError(wrong)
+
+
+def _answering_cascade(versions: tuple[Version, ...]) -> str | None:
+    """What is wrong with the cascade's part."""
+    for version in versions:
+        if version.bundle == CASCADE and not version.shadow:
+            return (
+                f"{version.name}: the cascade can only be a shadow; it answers callers through "
+                "the guard (antiphon serve --guard)"
+            )
+    return None
 
 
 def _now() -> datetime:

@@ -11,8 +11,9 @@ from functools import lru_cache
 from importlib import resources
 from typing import Any
 
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter, FastAPI, Request, Response
 from fastapi.responses import JSONResponse
+from starlette.routing import NoMatchFound
 
 from antiphon.serving.admission import Refused
 from antiphon.serving.config import ServerConfig
@@ -51,6 +52,7 @@ def make_router(ice_servers: tuple[dict[str, Any], ...] = ()) -> APIRouter:
             "description": house.instructions.strip(),
             "examples": examples[house.model],
             "key_needed": house.gatekeeper.asks,
+            "guarded": _guarded(request.app),
             "ice_servers": ice_servers,
             "full": house.clock.active >= house.clock.slots or house.reception.draining,
             "retry_seconds": house.config.retry_seconds,
@@ -71,6 +73,15 @@ def make_router(ice_servers: tuple[dict[str, Any], ...] = ()) -> APIRouter:
         return _file(request, name)
 
     return router
+
+
+def _guarded(app: FastAPI) -> bool:
+    """Whether there is an operator's switch (`serving.switch`)."""
+    try:
+        app.url_path_for("guard")
+    except NoMatchFound:
+        return False
+    return True
 
 
 def _examples(house: House) -> list[str]:

@@ -14,7 +14,7 @@ caller's name or number stands in a body and never in a URL, for URLs are writte
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
@@ -30,6 +30,15 @@ from antiphon.serving.store.store import Store
 
 Text = Annotated[str | None, Query(max_length=200)]
 Moment = Annotated[datetime | None, Query(description="ISO 8601; UTC where it names no zone.")]
+
+
+_FLAC = {"content": {"audio/flac": {"schema": {"type": "string", "format": "binary"}}}}
+_SOUND: dict[int | str, dict[str, Any]] = {
+    200: _FLAC,
+    206: {**_FLAC, "description": "The part that was asked for"},
+    304: {"description": "It is as it was"},
+    416: {"description": "There is no such part"},
+}
 
 
 class Calls(BaseModel):
@@ -143,7 +152,8 @@ def make_router(store: Store) -> APIRouter:
             )
         return account
 
-    @router.api_route("/{call_id}/audio", methods=["GET", "HEAD"])
+    @router.get("/{call_id}/audio", response_class=Response, responses=_SOUND)
+    @router.head("/{call_id}/audio", response_class=Response, responses=_SOUND)
     def audio(call_id: str, who: Who, request: Request) -> Response:
         """The recording as FLAC; of a call that goes on, all but the last second."""
         own(call_id, who)

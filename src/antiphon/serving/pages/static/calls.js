@@ -2,6 +2,7 @@
 
 import { alarm, askForKey, request } from "./api.js";
 import { answered, byId, capital, clock, el, facts, milliseconds, spaced } from "./dom.js";
+import { showGuard } from "./guard.js";
 import { bar, fitted, palette } from "./waves.js";
 
 const PATH = "v1/antiphon/calls";
@@ -39,6 +40,7 @@ async function list(more = false) {
   }
   if (mine !== asked) return;
   alarm(byId("alarm"), "");
+  if (!more) showGuard(byId("guard"));
   cursor = page.next_cursor;
   const items = page.data.map(entry);
   if (more) byId("list").append(...items);
@@ -123,6 +125,8 @@ async function show(id) {
   byId("nothing").hidden = true;
   byId("call-title").textContent = new Date(call.started).toLocaleString([], { dateStyle: "full", timeStyle: "short" });
   byId("call-facts").textContent = about(record).join(" · ");
+  byId("call-guard").hidden = true;
+  if (call.ended === null) showGuard(byId("call-guard"), call.id);
   showTurns(record);
   showDeeds(record);
   showEvents(record);
