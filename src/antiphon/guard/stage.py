@@ -72,6 +72,32 @@ class Stage(Protocol):
         ...
 
 
+class _Heard:
+    """What the caller said to the agent's last answer, and since: frames, float32 [1280]."""
+
+    def __init__(self) -> None:
+        longest = round(_HEARD * FRAME_RATE)
+        self._before: deque[Samples] = deque(maxlen=longest)
+        self._since: deque[Samples] = deque(maxlen=longest)
+        self._answering = False
+
+    def hear(self, samples: Samples) -> None:
+        self._since.append(samples)
+
+    def answered(self, answering: bool) -> None:
+        """Whether the agent is answering in this beat: when it begins, what was said is past."""
+        if answering and not self._answering:
+            self._before, self._since = self._since, self._before
+            self._since.clear()
+        self._answering = answering
+
+    def since_answer(self, *, but_one: bool) -> Samples | None:
+        """Float32 [N] from the beginning of the agent's last answer on, or of the one before."""
+        frames = [*self._before, *self._since] if but_one else list(self._since)
+        longest = self._since.maxlen or 0
+        return np.concatenate(frames[-longest:]) if frames else None
+
+
 class Service:
     """What the calls of a service share: rules, monitor, the service's breaker, the cascade.
 
@@ -180,7 +206,7 @@ class Guard:
         self._misses = 0
         self._frame: Samples = np.zeros(FRAME, dtype=np.float32)
         self._lines: deque[str] = deque()  # the cascade's, for the network to say
-        self._caller: deque[Samples] = deque(maxlen=round(_HEARD * FRAME_RATE))
+        self._caller = _Heard()
         self._wants = Phrases(rules.config.breaker.person)
         self._wished, self._handed = False, False
         self._looked = 0.0
@@ -213,6 +239,7 @@ class Guard:
             # The cascade hears for it.
             events = [event for event in events if not isinstance(event, CallerWordEvent)]
         passed = self.filter.review(events)
+        self._caller.answered(self.filter.answering)
         self._signals(passed)
         self._grant()
         if self._takeover is not None:
@@ -227,7 +254,7 @@ class Guard:
 
     def heard(self, samples: Samples) -> None:
         """The caller's frame, where no HeardEvent tells it: float32 [1280] at 16 kHz."""
-        self._caller.append(samples)
+        self._caller.hear(samples)
         self._frame = samples
 
     def result(self, output: str) -> None:
@@ -377,9 +404,9 @@ class Guard:
     def _begin_takeover(self, standby: Standby) -> None:
         from antiphon.guard.takeover import Beside, Takeover, story_of
 
-        audio = np.concatenate(list(self._caller)) if self._caller else None
         # An answer that is broken off was none.
         cut = self._blocked or self.filter.answering
+        audio = self._caller.since_answer(but_one=cut)
         waiting = self.filter.state.turn if cut else self.filter.state.waiting
         # Words that the cascade can read are better than hearing them again.
         words = waiting.split()
