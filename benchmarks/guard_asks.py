@@ -121,7 +121,8 @@ def try_ask(agent: Agent, service: Service, kind: str, turn: CallerTurn) -> Ask:
     elif refuses(said.agent_text) and not said.calls:
         tried.wrong = True
     elif tried.blocked or not said.calls:
-        tried.wrong = turn.right(agent.answer(turn.samples).calls, agent.scenario)
+        alone = agent.answer(turn.samples)
+        tried.wrong = turn.right(alone.calls, agent.scenario, grammar.plain(alone.agent_text))
     return tried
 
 

@@ -17,6 +17,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from antiphon.corpus.grammar import plain
 from antiphon.evaluation.statistics import share
 from antiphon.guard.beats import beats
 from antiphon.guard.calibration import (
@@ -29,7 +30,7 @@ from antiphon.guard.calibration import (
 )
 from antiphon.runtime.agent import Agent
 from antiphon.runtime.clock import HeardEvent
-from antiphon.runtime.events import CallEvent
+from antiphon.runtime.events import AgentWordEvent, CallEvent
 from guard_turns import CallerTurn, recorded, speakers, with_silence
 
 VOICE = 0.5
@@ -42,6 +43,7 @@ def hear(agent: Agent, turn: CallerTurn) -> tuple[float, bool]:
     """How sure the network was of a turn, and whether it was right."""
     sure: list[float] = []
     calls: list[CallEvent] = []
+    said: list[str] = []
     with agent.session(seed=0) as session:
         for beat in beats(session, with_silence(turn.samples, WAIT)):
             for event in beat:
@@ -49,8 +51,10 @@ def hear(agent: Agent, turn: CallerTurn) -> tuple[float, bool]:
                     sure.append(event.out.confidence)
                 elif isinstance(event, CallEvent):
                     calls.append(event)
+                elif isinstance(event, AgentWordEvent):
+                    said.append(event.text)
     mean = sum(sure) / len(sure) if sure else 0.0
-    return min(max(mean, 0.0), 1.0), turn.right(calls, agent.scenario)
+    return min(max(mean, 0.0), 1.0), turn.right(calls, agent.scenario, plain(" ".join(said)))
 
 
 def main() -> None:

@@ -30,6 +30,7 @@ from onnx import numpy_helper
 
 from antiphon.audio import FRAME, SAMPLE_RATE
 from antiphon.bundle import Bundle
+from antiphon.corpus.grammar import plain
 from antiphon.corpus.scenario import Scenario, load_scenario
 from antiphon.evaluation.judge import bundled_judge
 from antiphon.evaluation.statistics import percentile, share
@@ -383,7 +384,8 @@ def main() -> None:
             plant = Plant(Trial(kind, turn.name), scenario, turn, rng, crowd)
             trial = run(agent, opened, engine, turn, plant)
             if kind == "clean" and trial.blocked:
-                trial.right = turn.right(agent.answer(turn.samples).calls, scenario)
+                alone = agent.answer(turn.samples)
+                trial.right = turn.right(alone.calls, scenario, plain(alone.agent_text))
             trials.append(trial)
             print(f"{number:4d} {kind:7s} {_line(trial)}", file=sys.stderr, flush=True)
             if chosen.json:

@@ -10,7 +10,7 @@ import json
 import random
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -20,31 +20,38 @@ import numpy as np
 from antiphon.audio import FRAME, SAMPLE_RATE
 from antiphon.audio.io import read
 from antiphon.corpus.calls import Call
+from antiphon.corpus.grammar import plain
 from antiphon.corpus.order import fold
 from antiphon.corpus.scenario import Scenario
 from antiphon.corpus.voices import Voices
-from antiphon.evaluation.stimuli.maker import Maker
+from antiphon.evaluation.stimuli.maker import Maker, Said
 from antiphon.runtime.events import CallEvent, Samples
 from antiphon.runtime.latency import speech_end
+
+_WAYS = 16  # drawings of a reply in each tone
 
 
 @dataclass(frozen=True)
 class CallerTurn:
-    """What somebody says to the agent. `call`, `slots`: what a right agent makes of it."""
+    """What somebody says to the agent. `call`, `slots`: what a right agent makes of it; `replies`:
+    what it says, plain, where that is known."""
 
     name: str
     samples: Samples
     text: str
     call: Call | None = None
     slots: dict[str, str] | None = None
+    replies: frozenset[str] = frozenset()
 
     @property
     def end(self) -> float:
         """Where the speech ends, seconds."""
         return speech_end(self.samples) or len(self.samples) / SAMPLE_RATE
 
-    def right(self, calls: Sequence[CallEvent], scenario: Scenario) -> bool:
-        """Whether these calls are what the caller wanted."""
+    def right(self, calls: Sequence[CallEvent], scenario: Scenario, said: str) -> bool:
+        """Whether these calls, and what the agent said, plain, are what the caller wanted."""
+        if self.replies and said not in self.replies:
+            return False
         if self.slots is not None:
             items = (fold(calls, scenario) or {"items": []})["items"]
             return len(items) == 1 and scenario.manifest_slots(items[0]) == self.slots
@@ -62,7 +69,19 @@ class Speakers:
         """A sentence of one of these intents that training has not seen."""
         rng = random.Random(f"{self._seed} {name} {number}")
         said = self._maker.say(list(intents), rng)
-        return self._spoken(f"{name}{number}", said.text, rng, said.call)
+        turn = self._spoken(f"{name}{number}", said.text, rng, said.call)
+        return replace(turn, replies=frozenset(self._replies(said)))
+
+    def _replies(self, said: Said) -> Iterator[str]:
+        """The ways to answer what leads to no call: a price, an hour."""
+        scenario, spoken = self._maker.scenario, said.spoken
+        if said.call is not None:
+            return
+        for tone in scenario.intents[said.intent].reply:
+            for number in range(_WAYS):
+                rng = random.Random(number)
+                text = scenario.reply(said.intent, spoken.slots, spoken.items, [], rng, tone)
+                yield plain(text or "")
 
     def speak(
         self, number: int, text: str, name: str = "text", call: Call | None = None

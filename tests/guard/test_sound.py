@@ -94,3 +94,13 @@ def test_a_long_faint_sibilant_after_a_voice_passes() -> None:
     hiss = (0.02 * rng.standard_normal(8_000)).astype(np.float32)
     assert "noise" in kinds(watch(np.tile(hiss, 3)))  # alone it is a fault
     assert not watch(np.concatenate((voice(200, 1.0), hiss, voice(200, 1.0))))
+
+
+def test_a_sibilant_before_any_voice_passes_where_the_voice_is_known() -> None:
+    hiss = 0.35 * np.std(voice(180)) / np.std(noise(RATE)) * noise(round(0.5 * RATE))
+    sorry = np.concatenate((hiss.astype(np.float32) * 0.6, voice(180)))
+    assert kinds(watch(sorry)) == {"noise"}
+    own = VoicePrint.of([voice(180)])
+    assert not watch(sorry, own)
+    loud = (np.std(voice(180)) / np.std(noise(RATE)) * noise(RATE)).astype(np.float32)
+    assert kinds(watch(loud, own)) == {"noise"}

@@ -30,7 +30,9 @@ _STUCK = 3  # the same frame so often in a row is no voice
 _LOUD = 0.6  # share of a span's hops that must be audible to be judged
 _VOICED = 0.8  # periodicity from which a hop's period is a pitch
 _MARGIN = 1.25  # by which a voice may leave the range that was measured of it
-_FAINT = 0.01  # of the loudest hop: a span below is a sibilant or a breath and not judged
+# Of the loudest hop: a span below is a sibilant or a breath and not judged. The first sound of an
+# agent's "sorry" has .02 to .05 (benchmarks/guard_faults.py, clean turns).
+_FAINT = 0.08
 _DECAY = 0.99  # of what is taken for the loudest, a frame
 _OCTAVE = 0.9  # of the best periodicity that a shorter period must have to be taken
 _PITCHED = 6  # hops with a pitch from which a span's voice can be told
@@ -54,24 +56,28 @@ class _Hops(NamedTuple):
 
 
 class VoicePrint(BaseModel):
-    """The range of a voice's pitch, Hz."""
+    """The range of a voice's pitch, Hz, and the energy of its loudest hop."""
 
     model_config = ConfigDict(frozen=True)
 
     lowest: float
     highest: float
+    loudest: float
 
     @classmethod
     def of(cls, recordings: Iterable[Samples]) -> VoicePrint | None:
         """Measured of recordings, float32 [N] at 16 kHz each; None where they hold no voice."""
         pitches: list[float] = []
+        loudest = 0.0
         for samples in recordings:
             hops = _hops_of(samples)
             pitches += list(hops.pitch[hops.loud & (hops.periodic >= _VOICED)])
+            loudest = max(loudest, float(hops.energy.max(initial=0.0)))
         if len(pitches) < 2 * _PITCHED:
             return None
         low, high = np.percentile(pitches, (2, 98))
-        return cls(lowest=float(low) / _MARGIN, highest=float(high) * _MARGIN)
+        lowest, highest = float(low) / _MARGIN, float(high) * _MARGIN
+        return cls(lowest=lowest, highest=highest, loudest=loudest)
 
 
 class SoundWatch:
@@ -129,7 +135,8 @@ class SoundWatch:
             return []
         start = max(0, at + FRAME - _SPAN * _HOP)
         weight = table[:, 3]
-        if weight.mean() < _FAINT * self._loudest:
+        known = self._voice.loudest if self._voice is not None else 0.0
+        if weight.mean() < _FAINT * max(self._loudest, known):
             return []
         voiced = float((weight * table[:, 1]).sum() / max(weight.sum(), 1e-12))
         if voiced < self._rules.voiced:
