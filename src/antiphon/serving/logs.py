@@ -197,7 +197,11 @@ class CallLog:
 
 
 def _given(record: logging.LogRecord) -> dict[str, Any]:
-    return {name: value for name, value in vars(record).items() if name not in _USUAL}
+    return {
+        name: value
+        for name, value in vars(record).items()
+        if name not in _USUAL and not name.startswith("_")  # other libraries mark records so
+    }
 
 
 def _short(value: Any) -> str:
