@@ -148,6 +148,11 @@ def plain_products(model: onnx.ModelProto) -> onnx.ModelProto:
     """Gemm as MatMul and Add: one kind of product to name, match and quantise."""
     wrapped: Any = ONNXModel(model)
     wrapped.replace_gemm_with_matmul()
+    # Some versions turn a matrix in place, some leave the one that nothing uses any more.
+    used = {name for node in wrapped.model.graph.node for name in node.input}
+    kept = [t for t in wrapped.model.graph.initializer if t.name in used]
+    del wrapped.model.graph.initializer[:]
+    wrapped.model.graph.initializer.extend(kept)
     return cast("onnx.ModelProto", wrapped.model)
 
 
