@@ -77,11 +77,6 @@ class Ask:
     added_ms: list[float] = field(default_factory=list[float])
 
 
-def fresh(opened: Service) -> Service:
-    """The same guard, and nothing known of the calls before."""
-    return Service(opened.rules, delays=opened.delays, ready=opened.ready, standby=opened.standby)
-
-
 def unsafe_text(scenario: Scenario, number: int, rng: random.Random) -> str:
     """An ask that wants a refusal: the scenario's, then one that is no scenario's."""
     if number % 2 == 0 and "unsafe" in scenario.intents:
@@ -160,7 +155,7 @@ def main() -> None:
             )
             for kind, text, call in texts:
                 turn = people.speak(number, text, kind, call)
-                asks.append(try_ask(agent, fresh(opened), kind, turn))
+                asks.append(try_ask(agent, opened.alike(), kind, turn))
                 print(f"{number:4d} {_line(asks[-1])}", file=sys.stderr, flush=True)
             if chosen.json:
                 rows = [vars(ask) for ask in asks]

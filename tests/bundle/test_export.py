@@ -7,6 +7,7 @@ import pytest
 import torch
 from tests.training.made import SCENARIO, tokenizer
 
+from antiphon.audio import FRAME
 from antiphon.bundle.export import example_inputs, write
 from antiphon.bundle.manifest import load
 from antiphon.codec.config import CodecConfig
@@ -17,7 +18,7 @@ from antiphon.model import graph_weights
 from antiphon.model.config import BackboneConfig, EncoderConfig, ModelConfig
 from antiphon.model.duplex import Duplex
 from antiphon.model.step import FrameStep, Inputs
-from antiphon.runtime.engine import open_graph
+from antiphon.runtime.engine import BLANK, Engine, Noise, open_graph
 from antiphon.training.start import codec_of, sizes_of, start_from
 from antiphon.training.streams import Timing
 
@@ -85,12 +86,24 @@ def test_the_graph_does_what_the_network_does_for_any_batch(
             inputs = example_inputs(step, batch, seed=t)
             feeds = {name: getattr(inputs, name).numpy() for name in Inputs._fields}
             feeds |= {f"state.{name}": value.numpy() for name, value in state.items()}
-            ready, vad = session.run(["text_ready", "vad"], feeds)
+            ready, vad, spelt = session.run(["text_ready", "vad", "spelt"], feeds)
             with torch.no_grad():
                 outputs, state = step(inputs, state)
             # 8-bit products: close, not equal.
             np.testing.assert_allclose(ready, outputs.text_ready.numpy(), atol=0.1)
             np.testing.assert_allclose(vad, outputs.vad.numpy(), atol=0.1)
+            assert spelt.shape == (batch, bundle.manifest.spelt) == outputs.spelt.shape
+
+
+def test_an_engine_tells_what_the_ears_spell(made: tuple[Path, Duplex, Codec]) -> None:
+    bundle = load(made[0])
+    engine = Engine(bundle)
+    slot = engine.open()
+    mask = np.ones(len(load_scenario(SCENARIO).call_vocabulary), dtype=np.bool_)
+    frame = Noise(bundle, 0).frame(np.zeros(FRAME, dtype=np.float32), mask)
+    spelt = engine.step({slot: frame})[slot].spelt
+    assert len(spelt) == bundle.manifest.spelt
+    assert set(spelt) <= {BLANK, *bundle.manifest.characters}
 
 
 def test_weights_come_back_from_the_graph(made: tuple[Path, Duplex, Codec]) -> None:

@@ -43,7 +43,7 @@ from antiphon.model.duplex import Duplex
 from antiphon.model.state import State
 from antiphon.model.step import FrameStep, Inputs, Outputs
 from antiphon.training.pipeline import Workshop, trained
-from antiphon.training.streams import Timing
+from antiphon.training.streams import CHARACTERS, Timing
 
 _SMALL = 4096  # tensors with fewer values keep their 32 bits
 _EXACT = ("step.frontend.", "step.decoder.pitch.", "step.decoder.timbre.", "step.decoder.matrix.")
@@ -270,6 +270,8 @@ def write(
             n_codes=duplex.config.codebooks,
             codebook_size=duplex.config.codebook_size,
             text_vocabulary=duplex.config.text_vocabulary,
+            spelt=duplex.config.encoder.written,
+            characters=CHARACTERS,
             tools=tuple(tools),
             temperatures=Temperatures(text=temperatures[0], codes=temperatures[1]),
             delays=Delays(

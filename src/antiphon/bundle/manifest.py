@@ -70,6 +70,10 @@ class BundleManifest(_Frozen):
     codebook_size: int = Field(gt=0)
     text_vocabulary: int = Field(gt=2)
     """Text ids of the graph: PAD, END, then the tokenizer's pieces."""
+    spelt: int = Field(default=0, ge=0)
+    """Characters, or blanks, that the ears spell in a frame; 0: the graph does not tell."""
+    characters: str = ""
+    """What their spelling is made of, from id 1 on; 0 is the blank."""
     tools: tuple[dict[str, Any], ...]
     """JSON schemas of the tools, in the order that `CallVocabulary.from_tools` takes."""
     scenario: str = "scenario.yaml"

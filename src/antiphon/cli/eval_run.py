@@ -28,8 +28,8 @@ def run(
     systems: Annotated[
         list[str],
         typer.Argument(
-            help="A bundle's name or folder, cascade, silent, talking, vad700, echo, or a "
-            "server's ws:// address; several are compared too."
+            help="A bundle's name or folder (with +guard behind it: guarded), cascade, silent, "
+            "talking, vad700, echo, or a server's ws:// address; several are compared too."
         ),
     ],
     out: Annotated[
@@ -88,6 +88,8 @@ def run(
         antiphon eval runs/cafe/bundle --seeds 4 --data barista/manifest.jsonl --out report/
 
         antiphon eval cafe --baselines --out reports/
+
+        antiphon eval cafe cafe+guard cascade --out reports/
 
         antiphon eval "ws://localhost:8000/v1/realtime?model=x" --out report/
     """

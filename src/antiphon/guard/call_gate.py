@@ -11,6 +11,7 @@ from antiphon.guard.calls import answers
 from antiphon.guard.checks import Rulebook
 from antiphon.guard.config import Confirm
 from antiphon.guard.events import Finding, GuardEvent
+from antiphon.guard.heard import Heard
 from antiphon.guard.state import CallState
 from antiphon.runtime.events import CallEvent
 
@@ -31,6 +32,7 @@ class CallGate:
     def __init__(self, rules: Rulebook, state: CallState, patience: float) -> None:
         self._rules, self._state, self._patience = rules, state, patience
         self._check, self._unsafe = rules.call_check(), rules.unsafe()
+        self._heard = rules.heard()
         self._queue: deque[CallEvent] = deque()
         self._kept: _Kept | None = None
         self.ask: Confirm | None = None
@@ -56,14 +58,20 @@ class CallGate:
     def _finding(self, call: CallEvent) -> Finding | None:
         if self._unsafe is not None:
             asked = self._unsafe.asked(self._state.waiting or self._state.turn)
+            asked = asked or self._unsafe.spelt(self._state.spelt_turn)
             if asked:
                 return Finding("unsafe", f"It called {call.name}, and {asked}")
+        unheard = self._heard.of_call(call, self._state) if self._heard is not None else None
+        if unheard is not None:
+            return unheard
         return self._check(call, self._state) if self._check is not None else None
 
     def _decide(
         self, call: CallEvent, finding: Finding | None, now: float
     ) -> list[CallEvent | GuardEvent]:
         if finding is not None and finding.action == "block":
+            if finding.check == Heard.name:
+                self._state.drop(call)
             return [self._event("call_blocked", call, now, finding)]
         confirm = self._check.confirm(call) if self._check is not None else None
         if confirm is not None and not self._confirmed(call, confirm):

@@ -22,9 +22,10 @@ class Calls:
 
     name = "calls"
 
-    def __init__(self, ground: Ground, rules: CallRules) -> None:
+    def __init__(self, ground: Ground, rules: CallRules, near: float = 0.0) -> None:
+        """near: as HeardRules has it."""
         self._ground, self._rules = ground, rules
-        self._supports = Supports(ground, ClaimRules())
+        self._supports = Supports(ground, ClaimRules(), near)
 
     def __call__(self, call: CallEvent, state: CallState) -> Finding | None:
         """What is wrong with a call; an open finding may be cleared by the caller's next words."""

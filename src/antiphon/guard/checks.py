@@ -19,6 +19,7 @@ from antiphon.guard.conduct import Forbidden, Language, Unsafe
 from antiphon.guard.config import CHECK_NAMES, CheckName, GuardConfig, guard_of
 from antiphon.guard.events import Finding
 from antiphon.guard.ground import Ground
+from antiphon.guard.heard import Heard
 from antiphon.guard.personal import Personal
 from antiphon.guard.redact import Redactor
 from antiphon.guard.script import Script
@@ -60,7 +61,8 @@ class Rulebook:
         """The chosen checks of text, for one call."""
         config, ground = self.config, self.ground
         made: dict[str, Callable[[], TextCheck]] = {
-            "claims": lambda: Claims(ground, config.claims),
+            "claims": lambda: Claims(ground, config.claims, config.heard.near),
+            "heard": lambda: Heard(ground, config.heard),
             "script": lambda: Script(ground),
             "forbidden": lambda: Forbidden(config.forbidden),
             "personal": lambda: Personal(self.scenario, config.personal),
@@ -71,7 +73,13 @@ class Rulebook:
 
     def call_check(self) -> Calls | None:
         """The check of calls, if it was chosen; for one call."""
-        return Calls(self.ground, self.config.calls) if self.has("calls") else None
+        if not self.has("calls"):
+            return None
+        return Calls(self.ground, self.config.calls, self.config.heard.near)
+
+    def heard(self) -> Heard | None:
+        """The check `heard`, which tells calls of which nothing was heard."""
+        return Heard(self.ground, self.config.heard) if self.has("heard") else None
 
     def unsafe(self) -> Unsafe | None:
         """The check `unsafe`, which also tells calls upon unsafe asks; for one call."""

@@ -30,8 +30,9 @@ class Claims:
 
     name = "claims"
 
-    def __init__(self, ground: Ground, rules: ClaimRules) -> None:
-        self._ground, self._supports = ground, Supports(ground, rules)
+    def __init__(self, ground: Ground, rules: ClaimRules, near: float = 0.0) -> None:
+        """near: as HeardRules has it."""
+        self._ground, self._supports = ground, Supports(ground, rules, near)
 
     def __call__(self, said: Said, state: CallState) -> Finding | None:
         """The first claim in the sentence that nothing supports."""

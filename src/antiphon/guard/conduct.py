@@ -87,7 +87,7 @@ class Unsafe:
         if match is not None and not refusing:
             reason = f'It says what can hurt: "{match.phrase}".'
             return Finding(self.name, reason, match.first, open=match.open, passes=match.open)
-        ask = self.asked(state.turn)
+        ask = self.asked(state.turn) or self.spelt(state.spelt_turn)
         if not ask or refusing or self._begins_refusal(said.words):
             return None
         opened = len(said.words) < _DECIDES and not said.over
@@ -98,6 +98,13 @@ class Unsafe:
         if self._last[0] != turn:
             self._last = (turn, self._read(turn))
         return self._last[1]
+
+    def spelt(self, letters: str) -> str:
+        """The same of what the ears spelt, where it holds such an ask to the letter."""
+        match = self._asks.first(tuple(letters.split()))
+        if match is None:
+            return ""
+        return f'the caller asked for what must be refused ("{match.phrase}").'
 
     def _read(self, turn: str) -> str:
         words = tuple(turn.split())

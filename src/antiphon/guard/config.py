@@ -20,7 +20,16 @@ from antiphon.errors import ScenarioError
 from antiphon.guard.calibration import Calibrator
 
 CheckName = Literal[
-    "claims", "script", "calls", "forbidden", "personal", "unsafe", "language", "speech", "audio"
+    "claims",
+    "script",
+    "calls",
+    "heard",
+    "forbidden",
+    "personal",
+    "unsafe",
+    "language",
+    "speech",
+    "audio",
 ]
 CHECK_NAMES: tuple[CheckName, ...] = get_args(CheckName)
 Level = Literal["end_to_end", "guarded", "cascade", "handover"]
@@ -71,6 +80,20 @@ class CallRules(_Part):
     """Tools that may not be called on this line."""
     most: Mapping[str, Annotated[int, Field(ge=0)]] = {}
     """tool -> how often in one call at most."""
+
+
+class HeardRules(_Part):
+    """What the ears must have spelt of a call, where the bundle tells what they spell."""
+
+    most: Share = 0.45
+    """Mean misfit of a call's words to what was spelt, over which it was not heard; nor was it
+    where not even one word comes as near as `near`. None of 119 orders of real people is over
+    either; of their words beside 150 recordings of something else, 97 in a hundred are over the
+    second and all are over the first."""
+    least: int = Field(default=4, ge=1)
+    """Letters of a word that count; shorter ones fit anything."""
+    near: Share = 0.34
+    """Misfit up to which a value counts as said, though it was not written down."""
 
 
 class ForbiddenRules(_Part):
@@ -245,6 +268,7 @@ class GuardConfig(_Part):
     """How they are said, where the bundle knows styles; None: as the agent would."""
     claims: ClaimRules = ClaimRules()
     calls: CallRules = CallRules()
+    heard: HeardRules = HeardRules()
     forbidden: ForbiddenRules = ForbiddenRules()
     personal: PersonalRules = PersonalRules()
     unsafe: UnsafeRules = UnsafeRules()

@@ -140,6 +140,7 @@ class Filter:
                     audio = event
                 case HeardEvent():
                     text = event.out.agent_text
+                    self.state.spell(event.time, event.out.spelt)
                 case CallerWordEvent():
                     self.state.hear(event)
                 case ToneEvent():

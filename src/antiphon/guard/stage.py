@@ -139,6 +139,20 @@ class Service:
         self._looked = -_LOOK
         self._missed = 0
 
+    def alike(self) -> Service:
+        """Another with the same rules, phrases and cascade, to which nothing has happened yet."""
+        return Service(
+            self.rules,
+            delays=self.delays,
+            ready=self.ready,
+            judge=self.judge,
+            classify=self.classify,
+            standby=self.standby,
+            operators=self.operators,
+            executor=self.executor,
+            on_change=self.on_change,
+        )
+
     @property
     def clock(self) -> float:
         """Seconds since the service was made: `now`, for whoever has no clock of their own."""

@@ -14,9 +14,11 @@ from antiphon.corpus import grammar
 from antiphon.corpus.located_yaml import as_list
 from antiphon.corpus.order import effects, fold
 from antiphon.corpus.scenario import Scenario
+from antiphon.guard.spelling import Spelling
 from antiphon.runtime.events import CallerWordEvent, CallEvent, Tone
 
 _MOST = 4_000  # words of the caller's that are kept: half an hour of talk
+_LATELY = 60.0  # s
 _EARLY = 0.3  # s that a caller may still speak when the agent begins, in the same turn
 _MEANWHILE = 3.0  # s before the agent's first word within which a call is of that turn
 
@@ -49,9 +51,12 @@ class CallState:
     """Calls that went out, in order."""
     results: list[str] = field(default_factory=list[str])
     """What tools gave, as text."""
+    unheard: list[CallEvent] = field(default_factory=list[CallEvent])
+    """Calls that did not go out, because the ears spelt nothing of them."""
     sentences: list[Said] = field(default_factory=list[Said])
     """What the agent has said before, oldest first."""
     version: int = 0
+    _spelling: Spelling = field(default_factory=Spelling)
     _caller: list[CallerWordEvent] = field(default_factory=list[CallerWordEvent])
     _starts: list[float] = field(default_factory=list[float])  # of the agent's sentences
 
@@ -64,6 +69,16 @@ class CallState:
         """A word of the caller's."""
         self._caller.append(event)
         del self._caller[:-_MOST]
+        self.version += 1
+
+    def spell(self, time: float, spelt: str) -> None:
+        """What the ears spelt in a frame."""
+        if self._spelling.take(time, spelt):
+            self.version += 1
+
+    def drop(self, event: CallEvent) -> None:
+        """A call that did not go out: nothing of it was heard."""
+        self.unheard.append(event)
         self.version += 1
 
     def make(self, event: CallEvent) -> None:
@@ -92,6 +107,16 @@ class CallState:
     def heard(self) -> str:
         """All that the caller said, plain."""
         return grammar.plain(" ".join(event.text for event in self._caller))
+
+    @property
+    def spelt(self) -> str:
+        """What the ears spelt of the caller lately; "" where the bundle does not tell."""
+        return self._spelling.since(self.time - _LATELY)
+
+    @property
+    def spelt_turn(self) -> str:
+        """What they spelt since the agent's last sentence but this one began."""
+        return self._spelling.since(self._starts[-2] if len(self._starts) > 1 else -1.0)
 
     @property
     def turn(self) -> str:

@@ -13,6 +13,7 @@ from antiphon.corpus.knowledge import LEAST_DIGITS
 from antiphon.corpus.scenario import FactSpec
 from antiphon.guard.config import ClaimRules
 from antiphon.guard.ground import Ground, Words
+from antiphon.guard.spelling import misfit
 from antiphon.guard.spoken import runs
 from antiphon.guard.state import CallState, items_of
 
@@ -20,9 +21,10 @@ from antiphon.guard.state import CallState, items_of
 class Support:
     """Of one call at one version of its state; see `support_of`."""
 
-    def __init__(self, ground: Ground, rules: ClaimRules, state: CallState) -> None:
-        self._ground, self._rules = ground, rules
+    def __init__(self, ground: Ground, rules: ClaimRules, near: float, state: CallState) -> None:
+        self._ground, self._rules, self._near = ground, rules, near
         self._state = state
+        self._spelt = state.spelt if "caller" in rules.support else ""
         self.heard = state.heard if "caller" in rules.support else ""
         self._words = frozenset(self.heard.split())
         self._results = " ".join(state.results) if "results" in rules.support else ""
@@ -51,7 +53,7 @@ class Support:
         """Whether the caller (or a result) named this value, or all that tells it from others."""
         if slot == self._ground.digits:
             return value in self.digits
-        return value in self.named(slot) or self._ground.hinted(slot, value, self._words)
+        return value in self.named(slot) or self._hinted(slot, value)
 
     def has(self, slot: str, value: str) -> bool:
         """Whether the agent may claim this value now."""
@@ -60,7 +62,13 @@ class Support:
         if value in self.named(slot):
             return True
         called = "calls" in self._rules.support and (slot, value) in self._called
-        return called and self._ground.hinted(slot, value, self._words)
+        return called and self._hinted(slot, value)
+
+    def _hinted(self, slot: str, value: str) -> bool:
+        """Whether what was called was heard in part, or was spelt by the ears at least."""
+        if self._ground.hinted(slot, value, self._words):
+            return True
+        return bool(self._spelt) and misfit(value, self._spelt) <= self._near
 
     def values(self, slot: str) -> Iterator[Words]:
         """The ways to say the values of a slot that may be claimed now."""
@@ -103,14 +111,14 @@ class Support:
 class Supports:
     """Gives a call's support, computed once for each version of its state."""
 
-    def __init__(self, ground: Ground, rules: ClaimRules) -> None:
-        self._ground, self._rules = ground, rules
+    def __init__(self, ground: Ground, rules: ClaimRules, near: float) -> None:
+        self._ground, self._rules, self._near = ground, rules, near
         self._last: tuple[CallState, int, Support] | None = None
 
     def of(self, state: CallState) -> Support:
         """The support as it stands."""
         last = self._last
         if last is None or last[0] is not state or last[1] != state.version:
-            last = (state, state.version, Support(self._ground, self._rules, state))
+            last = (state, state.version, Support(self._ground, self._rules, self._near, state))
             self._last = last
         return last[2]

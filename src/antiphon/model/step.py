@@ -57,6 +57,7 @@ class Outputs(NamedTuple):
     pitch: Tensor  # float [B], log2(Hz / 100)
     energy: Tensor  # float [B]
     confidence: Tensor  # float [B]
+    spelt: Tensor  # int64 [B, written]: characters that the ears spell (CTC), 0 is blank
 
 
 class FrameStep(nn.Module):
@@ -91,7 +92,9 @@ class FrameStep(nn.Module):
         state = reset_slots(state, inputs.reset)
         mel, line = self.frontend(inputs.caller, state["line"])
         own = scope(state, "duplex")
-        z, network = self.duplex.step(mel, inputs.control, own)
+        vectors, ears = self.duplex.encoder(mel, scope(own, "encoder"))
+        z, trunk = self.duplex.trunk_step(vectors, inputs.control, own)
+        network = {**prefixed("encoder", ears), **trunk}
         heads = self.duplex.heads(z)
         text_noise, code_noise = inputs.temperature[0], inputs.temperature[1]
         quiet = own["recent.pieces"][:, 0] <= END  # the agent's turn is over, or none has begun
@@ -131,6 +134,7 @@ class FrameStep(nn.Module):
             pitch=heads.pitch,
             energy=heads.energy,
             confidence=heads.confidence.sigmoid(),
+            spelt=self.duplex.encoder.characters(vectors).argmax(-1),
         )
         return outputs, keep_idle(new, state, inputs.active)
 

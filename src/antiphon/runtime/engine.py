@@ -26,6 +26,7 @@ END = 1  # text: the turn is over
 FIRST_PIECE = 2  # text: SentencePiece id + 2
 FREE = -1  # force_text: the network's own choice
 
+BLANK = "_"  # between two letters of the ears' spelling
 READY = 0.5  # an offered piece is taken above this probability of a piece
 
 
@@ -72,6 +73,9 @@ class StepOutput:
     text_ready: float
     codes: npt.NDArray[np.int64]
     """int64 [n_codes]."""
+    spelt: str = ""
+    """The characters that the ears spell in this frame, BLANK and repeats among them; "" where the
+    bundle does not tell."""
 
 
 class Engine:
@@ -100,6 +104,7 @@ class Engine:
         self._session: Any = graph or open_graph(bundle)
         chosen = temperature or (manifest.temperatures.text, manifest.temperatures.codes)
         self._inputs, self._outputs = _buffers(bundle, self._session, batch)
+        self._letters = BLANK + manifest.characters
         self._inputs["temperature"][:] = chosen
         self._states = (_states(bundle, batch), _states(bundle, batch))
         self._bindings = (self._bind(0), self._bind(1))
@@ -137,6 +142,16 @@ class Engine:
         """Give a slot back."""
         if slot not in self._free:
             self._free.append(slot)
+
+    def warm(self) -> None:
+        """Run the graph over either set of buffers with nobody in it; the slots stay as they are.
+
+        The first runs of a graph and of its buffers take several times what all others take.
+        """
+        self._inputs["active"][:] = False
+        for _ in self._bindings:
+            self._run()
+            self._turn = 1 if self._turn == 0 else 0
 
     def step(self, inputs: Mapping[int, StepInput]) -> dict[int, StepOutput]:
         """Move the slots in `inputs` on by one frame; the others stay as they are, bit for bit.
@@ -194,6 +209,7 @@ class Engine:
             confidence=float(out["confidence"][slot]),
             text_ready=float(out["text_ready"][slot]),
             codes=out["codes"][slot].copy(),
+            spelt="".join(self._letters[i] for i in out["spelt"][slot]) if "spelt" in out else "",
         )
 
     def _bind(self, turn: Literal[0, 1]) -> Any:
@@ -295,6 +311,8 @@ def _buffers(
     outputs["turn"] = zeros(len(TURN_STATES))
     outputs["tone"] = zeros(len(TONES))
     outputs["codes"] = zeros(manifest.n_codes, dtype=np.int64)
+    if manifest.spelt:
+        outputs["spelt"] = zeros(manifest.spelt, dtype=np.int64)
 
     states = {state.name for state in manifest.states}
     wanted_in = set(inputs) | {f"state.{name}" for name in states}

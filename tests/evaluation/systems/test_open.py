@@ -32,12 +32,22 @@ def test_a_bundle_goes_by_its_folder(tiny_bundle: Path, tmp_path: Path) -> None:
     assert one.name != two.name
 
 
+def test_a_bundle_with_its_guard_is_a_system_of_its_own(tiny_bundle: Path) -> None:
+    system = open_system(f"{tiny_bundle}+guard")
+    assert not system.live
+    assert system.name == open_system(str(tiny_bundle)).name + "+guard"
+    with system.call(0) as line:
+        heard = [line.push(np.zeros(TICK, np.float32)) for _ in range(40)]
+    assert all(h.agent.shape == (TICK,) for h in heard)
+
+
 @pytest.mark.parametrize(
     ("spec", "sentence"),
     [
         ("http://host/v1", "ws:// or wss://"),
         ("cascade", "made of a scenario"),
         ("no-such-bundle", "no bundle named"),
+        ("no-such-bundle+guard", "no bundle named"),
         ("no/such/bundle", "silent, talking, vad700, echo, cascade"),
     ],
 )

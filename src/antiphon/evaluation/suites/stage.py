@@ -64,10 +64,13 @@ class Subject:
     @property
     def identity(self) -> str:
         """What tells one build of the system from another: trials of two must not be mixed."""
+        from antiphon.evaluation.systems import GUARDED
+
         folder = self.bundle
         if folder is None:
             return self.spec
-        return hashlib.sha256((folder / MANIFEST).read_bytes()).hexdigest()
+        digest = hashlib.sha256((folder / MANIFEST).read_bytes()).hexdigest()
+        return digest + GUARDED if self.spec.endswith(GUARDED) else digest
 
 
 def bundle_of(spec: str) -> Path | None:
@@ -76,13 +79,13 @@ def bundle_of(spec: str) -> Path | None:
     Raises BundleError where there is nothing of that name.
     """
     from antiphon.bundle import find
-    from antiphon.evaluation.systems import CASCADE
+    from antiphon.evaluation.systems import CASCADE, GUARDED
     from antiphon.evaluation.systems.baselines import BASELINES
 
     if spec in BASELINES or spec == CASCADE or "://" in spec:
         return None
     try:
-        folder = find(spec)
+        folder = find(spec.removesuffix(GUARDED))
     except BundleError as error:
         systems = ", ".join([*BASELINES, CASCADE])
         raise BundleError(

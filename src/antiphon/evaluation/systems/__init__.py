@@ -13,6 +13,7 @@ from antiphon.evaluation.protocol import System
 from antiphon.evaluation.systems.baselines import BASELINES
 
 CASCADE = "cascade"
+GUARDED = "+guard"
 ADDRESSES = ("ws://", "wss://")
 
 
@@ -20,7 +21,8 @@ def open_system(spec: str, scenario: Scenario | None = None) -> System:
     """The system that `spec` names.
 
     spec: a baseline ("silent", "talking", "vad700", "echo"), "cascade", the address of a server
-    ("ws://host:port/path?model=x", "wss://..."), or a bundle's name or folder.
+    ("ws://host:port/path?model=x", "wss://..."), or a bundle's name or folder, "+guard" behind it
+    for the bundle and its guard ("cafe+guard").
     scenario: what the cascade and a server are set up with; a bundle has its own.
     Raises AntiphonError where there is no such system, or it lacks what it needs.
     """
@@ -47,14 +49,20 @@ def _bundle(spec: str) -> System:
     from antiphon.evaluation.systems.agent import AgentSystem
     from antiphon.runtime.agent import Agent
 
-    folder = find(spec)
+    bare = spec.removesuffix(GUARDED)
+    folder = find(bare)
     if not folder.is_dir():
         named = ", ".join([*BASELINES, CASCADE])
         raise AntiphonError(
-            f"{spec}: there is no bundle here; a system is {named}, a server's ws:// address, "
+            f"{bare}: there is no bundle here; a system is {named}, a server's ws:// address, "
             "or a bundle's name or folder"
         )
     agent = Agent.load(folder)
     # Two folders may hold bundles of one name: reports tell them apart by their path.
-    plain = len(Path(spec).parts) == 1 and not Path(spec).is_dir()
-    return AgentSystem(agent, agent.bundle.manifest.name if plain else spec)
+    plain = len(Path(bare).parts) == 1 and not Path(bare).is_dir()
+    name = agent.bundle.manifest.name if plain else bare
+    if bare == spec:
+        return AgentSystem(agent, name)
+    from antiphon.evaluation.systems.guarded import GuardedSystem
+
+    return GuardedSystem(agent, name + GUARDED)
