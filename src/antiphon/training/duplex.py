@@ -28,6 +28,8 @@ from antiphon.training.prepare import Flat, Item
 from antiphon.training.rollout import Rollout
 from antiphon.training.streams import LISTENING, SECONDS, Streams, Timing, align, spell
 
+_AT_ONCE = 0.4  # share of the short calls that lose much or all of the silence they begin with
+
 
 class LossConfig(BaseModel):
     """Weights of the losses; each term is a mean in nats before it is weighted."""
@@ -44,6 +46,7 @@ class LossConfig(BaseModel):
     code_weights: tuple[float, ...] = (1.5, 0.6, 3.0, 1.8, 0.8, 0.5)
     ctc: float = 0.3
     light: float = 0.1
+    tone: float = 0.1  # of the caller's tone, a light head whose weight is its own
     silence: float = 0.12  # share of the agent's silent frames whose codes are trained on
     corrupt: float = 0.1  # share of frames whose own codes come in wrong, as after a bad sample
     deaf: float = 0.2  # share of conversations in which nothing written of the caller comes back
@@ -115,7 +118,6 @@ class DuplexObjective(nn.Module):
             + F.cross_entropy(heads.turn.float()[valid], batch.turn[valid])
             + (heads.energy.float() - batch.energy)[valid].abs().mean()
             + _binary(heads.confidence, right, valid)
-            + tone
             + _pitch_loss(heads.pitch.float(), batch.pitch)
         )
         loss = (
@@ -125,6 +127,7 @@ class DuplexObjective(nn.Module):
             + config.codes * (codes * self.weights).mean()
             + config.ctc * ctc
             + config.light * light
+            + config.tone * tone
         )
         return {
             "loss": loss,
@@ -136,6 +139,7 @@ class DuplexObjective(nn.Module):
             "timbre1": codes[:, 2].mean(),
             "ctc": ctc,
             "light": light,
+            "tone": tone,
         }
 
 
@@ -241,7 +245,11 @@ class Crop:
 def _crop(example: Example, longest: int, rng: np.random.Generator) -> Crop:
     total = example.item.frames
     if total <= longest:
-        return Crop(example, 0, total)
+        # Some callers speak from the first frame on.
+        first = next(example.item.turns("caller"), None)
+        lead = int(first.start / SECONDS) if first and rng.random() < _AT_ONCE else 0
+        start = int(rng.integers(lead // 2, lead + 1))
+        return Crop(example, start, total - start)
     starts = [
         max(0, int(turn.start / SECONDS) - int(rng.integers(1, 12)))
         for turn in example.item.turns("caller")

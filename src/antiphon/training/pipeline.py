@@ -106,6 +106,10 @@ class Workshop:
         """The network's sizes."""
         if self.recipe.start is not None:
             started = sizes_of(self.recipe.start)
+            ears = self.recipe.encoder
+            if "ctc_rate" in ears.model_fields_set:  # the one size that fine-tuning can change
+                ears = started.encoder.model_copy(update={"ctc_rate": ears.ctc_rate})
+                started = started.model_copy(update={"encoder": ears})
             return started.model_copy(update={"call_vocabulary": len(self.calls)})
         return ModelConfig(
             text_vocabulary=tokenizer.size,

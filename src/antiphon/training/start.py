@@ -88,6 +88,10 @@ def _weights(duplex: Duplex, bundle: Path, calls: CallVocabulary) -> dict[str, t
             f"{bundle}: its network was made by another version of antiphon ({differing[0]} is "
             "in one and not in the other); train from the recipe instead of from this bundle"
         )
+    # A position that is to write more characters begins by writing its own again: CTC joins them.
+    for name in ("encoder.ctc.weight", "encoder.ctc.bias"):
+        old = weights[name]
+        weights[name] = old.repeat(len(own[name]) // len(old), *[1] * (old.ndim - 1))
     pairs = [(i, before.index(label)) for i, label in enumerate(calls.labels) if label in before]
     for name, dimension in _BY_CALL.items():
         fresh = own[name].clone()
