@@ -4,6 +4,8 @@
 PYTHON ?= python3
 VENV ?= .venv
 DEMO ?= .demo
+PEERS := .peers
+PINS := tests/serving/peers/python/requirements.txt
 BUNDLE ?= cafe
 BIN := $(VENV)/bin
 PIP := $(BIN)/pip install --quiet --disable-pip-version-check
@@ -11,7 +13,7 @@ CODE := src tests benchmarks
 VOICES := flite festival festvox-kallpc16k festvox-kdlpc16k festvox-us-slt-hts espeak-ng
 
 .DEFAULT_GOAL := help
-.PHONY: help demo install voices browser test check lint format pytest bench order clean
+.PHONY: help demo install peers voices browser test check lint format pytest bench order clean
 
 help:  ## print this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -21,13 +23,15 @@ demo: $(DEMO)/venv/.installed  ## hear the bundled agent answer an order (light 
 
 install: $(VENV)/.installed  ## make .venv with everything that development needs
 
+peers: $(PEERS)/.installed  ## install the stock clients whose pins are not ours, for the tests
+
 voices:  ## install the speech engines that corpora are made with (Debian, Ubuntu)
 	@bash .ci/debian $(VOICES)
 
 browser:
 	@bash .ci/debian chromium postgresql
 
-test: voices browser install  ## install what is needed, then run everything that CI runs
+test: voices browser install peers  ## install what is needed, then run everything that CI runs
 	@status=0; \
 	$(MAKE) --no-print-directory lint || status=1; \
 	$(MAKE) --no-print-directory pytest || status=1; \
@@ -78,6 +82,15 @@ $(VENV)/.installed: pyproject.toml
 	@$(PIP) torch==2.13.0
 	@$(PIP) -e '.[train,eval,cascade,live,serve,cluster,client,dev]'
 	@touch $@
+
+# Stock clients that the server is tested with, in an environment of their own. The list is whole,
+# and says what it leaves out: --no-deps keeps that out. The stamp is a copy of the list, by which
+# the tests see whether what is installed is what is pinned.
+$(PEERS)/.installed: $(PINS)
+	@echo "installing stock clients into $(PEERS)"
+	@$(PYTHON) -m venv --clear $(PEERS)
+	@$(PEERS)/bin/pip install --quiet --disable-pip-version-check --no-deps -r $(PINS)
+	@cp $(PINS) $@
 
 # The peers of the benchmark, without their pins on older versions of what we use. What the
 # imports of moshi need beyond our own dependencies: einops, sphn.

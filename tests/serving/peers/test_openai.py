@@ -13,7 +13,7 @@ import numpy as np
 from openai import AsyncOpenAI
 
 from antiphon.audio.resample import resample
-from tests.serving.peers.order import PATIENCE, check, microphone
+from tests.serving.peers.order import PATIENCE, QUIET, check, microphone
 from tests.serving.served import Served, served
 
 Caller = Callable[..., np.ndarray]
@@ -68,6 +68,58 @@ def test_a_spoken_order() -> None:
                     case _:
                         pass
             over.set()
+            await speaking
+        check(calls, heard, said, bytes(sound))
+
+    with served("cafe", group=1, seed=0) as server:
+        run(order(server))
+        server.wait_empty()
+
+
+def test_a_spoken_order_over_live() -> None:
+    async def order(server: Served) -> None:
+        calls: list[Any] = []
+        heard = said = ""
+        sound = bytearray()
+        over = asyncio.Event()
+        tool = {"type": "function", "name": "place_order", "parameters": {"type": "object"}}
+        delegation = {"type": "responses", "responses": {"model": "any", "tools": [tool]}}
+        async with client(server).live.connect() as live:
+            await live.send(
+                {"type": "session.start", "session": {"model": "cafe", "delegation": delegation}}
+            )
+
+            async def speak() -> None:
+                async for piece in microphone(over):
+                    audio = base64.b64encode(piece).decode()
+                    await live.send({"type": "session.input_audio.append", "audio": audio})
+                await live.send({"type": "session.close"})
+
+            speaking: asyncio.Task[None] | None = None
+            async for event in live:
+                match event.type:
+                    case "session.started":
+                        speaking = asyncio.create_task(speak())
+                    case "session.output_audio.delta":
+                        piece = base64.b64decode(event.delta)
+                        if np.abs(np.frombuffer(piece, "<i2").astype(int)).max() > QUIET:
+                            sound += piece
+                    case "session.output_transcript.delta":
+                        said += event.delta
+                    case "session.input_transcript.delta":
+                        heard += event.delta
+                    case "response.event" if event.event["type"] == "response.output_item.done":
+                        assert event.event["item"]["name"] == "place_order"
+                        calls.append(json.loads(event.event["item"]["arguments"]))
+                    case "session.closed":
+                        break
+                    case "error":
+                        raise AssertionError(event)
+                    case _:
+                        pass
+                if calls and heard.endswith("please") and said.endswith("sugar"):
+                    over.set()  # nothing tells of an end: the call goes on until it is closed
+            assert speaking is not None
             await speaking
         check(calls, heard, said, bytes(sound))
 

@@ -32,6 +32,11 @@ REPORT = 0.5  # seconds between a replica's reports
 STORE = 100 << 20  # bytes of Ray's object store on this machine; our messages do not go through it
 TOKEN = Path("~/.ray/auth_token")  # where Ray keeps its token
 PATIENCE = 120.0  # seconds for Ray and for a replica to start
+KNOCK = 3.0  # seconds for a cluster's head to take a connection
+START = (
+    "start one with `ray start --head --include-dashboard=false`, or name another with "
+    "--cluster HOST:PORT"
+)
 
 _log = logging.getLogger(__name__)
 
@@ -251,6 +256,7 @@ def connected(address: str) -> Generator[Cluster]:
     """The cluster at `address` ("auto": the one of this machine). Raises ClusterError."""
     ray = _ray()
     try:
+        _knock(ray, address)
         ray.init(address=address, namespace=NAMESPACE, log_to_driver=False, logging_level="warning")
     except (ConnectionError, RuntimeError, ValueError) as error:
         said = str(error).strip().splitlines()[0]
@@ -259,6 +265,31 @@ def connected(address: str) -> Generator[Cluster]:
         yield Cluster(ray)
     finally:
         ray.shutdown()
+
+
+def _knock(ray: Any, address: str) -> None:
+    """Whether a head is there at all, for Ray itself asks one that is gone for minutes.
+
+    Raises ClusterError, and what Ray raises for an address that it cannot read.
+    """
+    told = os.environ.get("RAY_ADDRESS", "") if address == "auto" else ""
+    where = told or address
+    if "://" not in where:  # else Ray's proxy for clients, which is asked as it is named
+        try:
+            where: str = ray._private.services.canonicalize_bootstrap_address(where) or ""
+        except ConnectionError:
+            raise ClusterError(f"no Ray cluster is known on this machine: {START}") from None
+    host, _, port = where.rpartition("://")[2].rpartition(":")
+    if not host or not port.isdecimal():
+        return  # what Ray alone can read
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), timeout=KNOCK).close()
+    except (OSError, OverflowError) as error:
+        cluster = "the Ray cluster"
+        if address == "auto":
+            cluster += " that RAY_ADDRESS names" if told else " that this machine remembers"
+        why = getattr(error, "strerror", None) or error
+        raise ClusterError(f"{cluster} does not answer at {host}:{port} ({why}): {START}") from None
 
 
 @contextmanager
