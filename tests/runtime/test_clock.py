@@ -543,6 +543,16 @@ def test_many_threads_may_push_and_close(running: Clock) -> None:
     assert ear.beats
 
 
+def test_the_engines_have_run_before_the_first_call(
+    agent: Agent, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    warmed: list[Engine] = []
+    monkeypatch.setattr(Engine, "warm", lambda engine: warmed.append(engine))
+    with Clock(agent, 4, group=2, threads=2) as clock:
+        assert {id(engine) for engine in warmed} == {id(group.engine) for group in clock._groups}
+        assert clock.beats == clock.missed == 0
+
+
 # -- a step that does not return --------------------------------------------------------------
 
 

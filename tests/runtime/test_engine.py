@@ -66,6 +66,21 @@ def test_a_slot_opened_again_is_as_new(bundle: Bundle) -> None:
     assert all(same(x, y) for x, y in zip(*runs, strict=True))
 
 
+def test_a_warm_up_changes_nothing_of_a_call(bundle: Bundle) -> None:
+    runs = []
+    for warm_before in ((), (0,), (4, 5)):
+        engine = Engine(bundle, 2)
+        slot = engine.open()
+        outs = []
+        for t in range(9):
+            if t in warm_before:
+                engine.warm()
+            outs.append(engine.step({slot: frame(engine, 0.5 * (t < 3), t)})[slot])
+        runs.append(outs)
+    for warmed in runs[1:]:
+        assert all(same(x, y) for x, y in zip(runs[0], warmed, strict=True))
+
+
 def test_slots_run_out_with_a_sentence(bundle: Bundle) -> None:
     engine = Engine(bundle, 2)
     engine.open()

@@ -138,6 +138,7 @@ def run(
         from antiphon.serving.config import ServerConfig
         from antiphon.serving.deploy.fleet import Deploying
         from antiphon.serving.logs import LogConfig
+        from antiphon.serving.pace import steady
         from antiphon.serving.server import Server
         from antiphon.serving.store.config import Retention, StoreConfig, default_folder
         from antiphon.serving.switch import Switchboard
@@ -211,7 +212,9 @@ def run(
             places=places,
         )
         watch.attach(app)
-        Server(app, config, ready=ready).run()
+        server = Server(app, config, ready=ready)
+        with steady():
+            server.run()
 
 
 def _guarded(agent: Agent, watch: Watch, board: Switchboard) -> MakeStage:

@@ -307,8 +307,9 @@ class Clock:
     # -- the beat ---------------------------------------------------------------
 
     def start(self) -> None:
-        """Begin to beat."""
+        """Begin to beat; the first call is not the one that waits for cold engines."""
         if self._thread is None:
+            self._each(self._groups, lambda group: group.engine.warm())
             self._running = True
             self._thread = threading.Thread(target=self._run, name="antiphon-clock", daemon=True)
             self._thread.start()
@@ -347,13 +348,16 @@ class Clock:
         for line in lines:
             if line.session is None:
                 self._seat(line)
-        busy = [group for group in self._groups if group.lines]
-        if self._pool is None or len(busy) < 2:
-            for group in busy:
-                group.step()
-        else:
-            list(self._pool.map(_Group.step, busy))
+        self._each([group for group in self._groups if group.lines], _Group.step)
         self.beats += 1
+
+    def _each(self, groups: Sequence[_Group], work: Callable[[_Group], None]) -> None:
+        """Work on groups, as many at a time as there are threads."""
+        if self._pool is None or len(groups) < 2:
+            for group in groups:
+                work(group)
+        else:
+            list(self._pool.map(work, groups))
 
     def _seat(self, line: Line) -> None:
         """Give a new line its slot: in the fullest group that has one, so that few are stepped."""
