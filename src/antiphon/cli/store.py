@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Generator
-from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -12,10 +10,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from antiphon.cli.options import Json
+from antiphon.cli.store_options import AuditKey, Url, Where, installed, opened
 from antiphon.errors import AntiphonError
 
 if TYPE_CHECKING:
-    from antiphon.serving.store import CallRecord, Filter, Store
+    from antiphon.serving.store import CallRecord, Filter
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -24,24 +23,6 @@ app = typer.Typer(
     help="Calls that a server kept: list, show, export, erase them, and verify the audit log.",
 )
 
-Folder = Annotated[
-    Path | None,
-    typer.Option(
-        "--store",
-        help="The store's folder; ANTIPHON_STORE, or antiphon/calls in your data folder.",
-    ),
-]
-Url = Annotated[
-    str | None,
-    typer.Option(
-        help="postgresql://... of its database; without it SQLite in the folder.",
-        envvar="ANTIPHON_STORE_URL",
-    ),
-]
-Key = Annotated[
-    Path | None,
-    typer.Option("--audit-key", help="The file of the key that the audit log is chained with."),
-]
 Ids = Annotated[list[str] | None, typer.Argument(help="Ids of calls.")]
 Query = Annotated[str | None, typer.Option("--q", help="Words that were said.")]
 Since = Annotated[datetime | None, typer.Option(help="Begun at or after, in UTC.")]
@@ -62,7 +43,7 @@ def list_(
     caller: Caller = None,
     limit: Annotated[int, typer.Option(min=1, max=200, help="Calls a page.")] = 20,
     cursor: Annotated[str | None, typer.Option(help="Where the page before ended.")] = None,
-    store: Folder = None,
+    store: Where = None,
     url: Url = None,
     as_json: Json = False,
 ) -> None:
@@ -74,7 +55,7 @@ def list_(
 
         antiphon store list --json --limit 200 | jq -r '.calls[].id'
     """
-    _installed()
+    installed()
     from antiphon.serving.store import Filter
 
     chosen = Filter(
@@ -87,7 +68,7 @@ def list_(
         limit=limit,
         cursor=cursor,
     )
-    with _open(store, url) as there:
+    with opened(store, url) as there:
         page = there.calls(chosen)
     if as_json:
         typer.echo(page.model_dump_json(indent=1))
@@ -108,7 +89,7 @@ def list_(
 def show(
     call: Annotated[str, typer.Argument(help="The id of a call.")],
     events: Annotated[bool, typer.Option(help="Its events, too.")] = False,
-    store: Folder = None,
+    store: Where = None,
     url: Url = None,
     as_json: Json = False,
 ) -> None:
@@ -120,7 +101,7 @@ def show(
 
         antiphon store show call_5f0c2a9d41b7 --json | jq .tool_calls
     """
-    with _open(store, url) as there:
+    with opened(store, url) as there:
         record = there.call(call)
         recording = there.recording(call)
     if as_json:
@@ -141,9 +122,9 @@ def export(
     bundle: Bundle = None,
     key: KeyId = None,
     caller: Caller = None,
-    store: Folder = None,
+    store: Where = None,
     url: Url = None,
-    audit_key: Key = None,
+    audit_key: AuditKey = None,
 ) -> None:
     """Write calls as a corpus: FLAC, words, turns, tool calls; all that are over and chosen.
 
@@ -158,7 +139,7 @@ def export(
         antiphon store export --caller "+49 30 901820" --out what-we-know-of-you
     """
     chosen = _filter(calls, q, since, until, bundle, key, caller)
-    with _open(store, url, audit_key) as there:
+    with opened(store, url, audit_key) as there:
         made = there.export(out, chosen)
     typer.echo(f"{out}: {made.recorded} conversations")
     if made.unrecorded:
@@ -171,9 +152,9 @@ def erase(
     caller: Caller = None,
     recordings: Annotated[bool, typer.Option(help="Only the recordings of the calls.")] = False,
     yes: Yes = False,
-    store: Folder = None,
+    store: Where = None,
     url: Url = None,
-    audit_key: Key = None,
+    audit_key: AuditKey = None,
 ) -> None:
     """Erase calls with everything that is kept of them, or every call of one caller.
 
@@ -191,7 +172,7 @@ def erase(
         raise AntiphonError("name the calls to erase, or give --caller; one of the two")
     if recordings and caller:
         raise AntiphonError("--recordings goes with ids of calls, not with --caller")
-    with _open(store, url, audit_key) as there:
+    with opened(store, url, audit_key) as there:
         if caller:
             found = there.ids(_filter(None, caller=caller))
             _ask(f"Erase {len(found)} calls of {caller}?", yes)
@@ -220,9 +201,9 @@ def retain(
         float | None, typer.Option(min=0.0, help="Erase recordings that are older, in days.")
     ] = None,
     dry: Annotated[bool, typer.Option("--dry-run", help="Only say what would be erased.")] = False,
-    store: Folder = None,
+    store: Where = None,
     url: Url = None,
-    audit_key: Key = None,
+    audit_key: AuditKey = None,
 ) -> None:
     """Erase what is older than its limit; a running server does the same by its configuration.
 
@@ -232,7 +213,7 @@ def retain(
 
         antiphon store retain --calls-days 90 --recordings-days 30
     """
-    _installed()
+    installed()
     from antiphon.serving.store import Retention
 
     if calls_days is None and recordings_days is None:
@@ -240,7 +221,7 @@ def retain(
     if calls_days == 0 or recordings_days == 0:
         raise AntiphonError("a limit is more than 0 days; to erase a call at once: store erase")
     limits = Retention(calls_days=calls_days, recordings_days=recordings_days)
-    with _open(store, url, audit_key) as there:
+    with opened(store, url, audit_key) as there:
         gone = there.retain(limits, dry=dry)
     would = "would be " if dry else ""
     typer.echo(f"{len(gone['call'])} calls and {len(gone['recording'])} recordings {would}erased.")
@@ -256,9 +237,9 @@ def verify(
         bool,
         typer.Option("--accept", help="Go on from the log as it is, and say so in it."),
     ] = False,
-    store: Folder = None,
+    store: Where = None,
     url: Url = None,
-    audit_key: Key = None,
+    audit_key: AuditKey = None,
 ) -> None:
     """Whether the audit log and the calls are as they were written; status 1 if not.
 
@@ -271,11 +252,11 @@ def verify(
 
         antiphon store verify --head 1207:9b1c...
     """
-    _installed()
+    installed()
     from antiphon.serving.store.audit import Head
 
     known = Head.parse(head) if head is not None else None
-    with _open(store, url, audit_key) as there:
+    with opened(store, url, audit_key) as there:
         found = [str(problem) for problem in there.verify(head=known, recordings=not quick)]
         if accept:
             there.ledger.accept()
@@ -291,31 +272,6 @@ def verify(
         raise typer.Exit(1)
 
 
-@contextmanager
-def _open(folder: Path | None, url: str | None, audit_key: Path | None = None) -> Generator[Store]:
-    """The store that is meant; it must be there already."""
-    _installed()
-    from antiphon.serving.store import Store, StoreConfig, StoreError, default_folder
-
-    place = folder or default_folder()
-    if url is None and not (place / "calls.db").exists():
-        raise StoreError(
-            f"{place} holds no store; name its folder with --store, or its database with --url"
-        )
-    with Store.open(StoreConfig(folder=place, url=url, audit_key=audit_key)) as store:
-        yield store
-
-
-def _installed() -> None:
-    """Raises AntiphonError where the libraries of the server are not installed."""
-    try:
-        import antiphon.serving.store  # noqa: F401  # pyright: ignore[reportUnusedImport]
-    except ModuleNotFoundError as error:
-        raise AntiphonError(
-            f"antiphon store needs {error.name}: pip install 'antiphon[serve]'"
-        ) from None
-
-
 def _filter(
     calls: list[str] | None,
     q: str | None = None,
@@ -325,7 +281,7 @@ def _filter(
     key: str | None = None,
     caller: str | None = None,
 ) -> Filter:
-    _installed()
+    installed()
     from antiphon.serving.store import Filter
 
     chosen: dict[str, Any] = {"q": q, "since": since, "until": until, "bundle": bundle}

@@ -39,12 +39,9 @@ AuditKey = Annotated[
 @contextmanager
 def opened(where: str | None, url: str | None, audit_key: Path | None = None) -> Generator[Store]:
     """The store that is meant; it must be there already. Raises AntiphonError."""
-    try:
-        from antiphon.serving.store import Store, StoreConfig, StoreError, default_folder
-    except ModuleNotFoundError as error:
-        raise AntiphonError(
-            f"a store of calls needs {error.name}: pip install 'antiphon[serve]'"
-        ) from None
+    installed()
+    from antiphon.serving.store import Store, StoreConfig, StoreError, default_folder
+
     if where is not None and "://" in where:
         where, url = None, where
     folder = Path(where).expanduser() if where else default_folder()
@@ -52,3 +49,13 @@ def opened(where: str | None, url: str | None, audit_key: Path | None = None) ->
         raise StoreError(f"{folder} holds no store; name its folder or its database with --store")
     with Store.open(StoreConfig(folder=folder, url=url, audit_key=audit_key)) as store:
         yield store
+
+
+def installed() -> None:
+    """Raises AntiphonError where the libraries of the server are not installed."""
+    try:
+        import antiphon.serving.store  # noqa: F401  # pyright: ignore[reportUnusedImport]
+    except ModuleNotFoundError as error:
+        raise AntiphonError(
+            f"a store of calls needs {error.name}: pip install 'antiphon[serve]'"
+        ) from None

@@ -14,6 +14,7 @@ from antiphon.runtime.places import Places
 from antiphon.serving.admission import Capacity, Reception, Refused
 from antiphon.serving.auth import Caller, Denied, Gatekeeper, shown_key
 from antiphon.serving.config import ServerConfig
+from antiphon.serving.problems import Unfit
 
 if TYPE_CHECKING:
     from antiphon.serving.rest import Bench
@@ -57,3 +58,18 @@ def welcome(house: House, visitor: HTTPConnection) -> Caller:
     except Denied as denied:
         house.reception.refused[denied.code] += 1
         raise Refused(denied.status, denied.code, denied.message) from None
+
+
+def welcome_key(visitor: HTTPConnection, cannot: str) -> Caller:
+    """Who is at a door that is not for calls: an ephemeral secret is for calls and opens none.
+
+    cannot: what it does not do there ("reads none"). Raises Refused, and Unfit for such a secret.
+    """
+    caller = welcome(visitor.app.state.house, visitor)
+    if caller.ephemeral:
+        raise Unfit(
+            f"an ephemeral secret opens calls and {cannot}; use the key",
+            status=403,
+            code="forbidden",
+        )
+    return caller

@@ -7,10 +7,9 @@ can become one.
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from fastapi import APIRouter, Depends, Response
 from fastapi.responses import PlainTextResponse
@@ -30,7 +29,10 @@ from antiphon.runtime.events import Samples
 if TYPE_CHECKING:
     from pydantic import BaseModel
 
+    from antiphon.runtime.places import Places
+    from antiphon.serving.admission import Reception
     from antiphon.serving.call import CallInfo
+    from antiphon.serving.house import House
     from antiphon.serving.store.store import Store
     from antiphon.serving.turns import Turn
 
@@ -41,43 +43,6 @@ _MOST_REASONS = 20  # labels of why calls ended; an error's sentence must not ma
 _ANSWER = (0.08, 0.16, 0.24, 0.32, 0.4, 0.5, 0.65, 0.8, 1.0, 1.5, 2.0, 3.0, 5.0)
 _STOP = (0.08, 0.16, 0.24, 0.32, 0.4, 0.5, 0.65, 0.8, 1.0, 1.5, 2.0)
 _LENGTH = (5.0, 15.0, 30.0, 60.0, 120.0, 300.0, 600.0, 1200.0, 3600.0)
-
-
-class Beating(Protocol):
-    """The clock, as far as it is read here."""
-
-    @property
-    def slots(self) -> int: ...
-    @property
-    def missed(self) -> int: ...
-    @property
-    def beats(self) -> int: ...
-    @property
-    def hung(self) -> float: ...
-    @property
-    def hangs(self) -> int: ...
-    @property
-    def process_seconds(self) -> deque[float]: ...
-    @property
-    def active(self) -> int: ...
-
-
-class Receiving(Protocol):
-    """The reception, as far as it is read here."""
-
-    @property
-    def draining(self) -> bool: ...
-    @property
-    def refused(self) -> Mapping[str, int]: ...
-
-
-class House(Protocol):
-    """The parts of a running server, as far as they are read here."""
-
-    @property
-    def clock(self) -> Beating: ...
-    @property
-    def reception(self) -> Receiving: ...
 
 
 @dataclass
@@ -233,7 +198,7 @@ def _of_house(house: House | None) -> Iterator[Any]:
         yield from _of_reception(house.reception)
 
 
-def _of_clock(clock: Beating) -> Iterator[Any]:
+def _of_clock(clock: Places) -> Iterator[Any]:
     lately = list(clock.process_seconds)[-_LATELY:]
     yield GaugeMetricFamily("antiphon_slots", "Calls that there is room for.", clock.slots)
     yield GaugeMetricFamily("antiphon_slots_used", "Slots of the clock in use.", clock.active)
@@ -253,7 +218,7 @@ def _of_clock(clock: Beating) -> Iterator[Any]:
     )
 
 
-def _of_reception(reception: Receiving) -> Iterator[Any]:
+def _of_reception(reception: Reception) -> Iterator[Any]:
     refused = CounterMetricFamily(
         "antiphon_sessions_rejected", "Calls that were not taken.", labels=["reason"]
     )

@@ -10,7 +10,7 @@ it did in the call.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -28,8 +28,9 @@ from antiphon.runtime.clock import ClockEvent
 from antiphon.runtime.events import CallEvent, Samples
 from antiphon.serving.store import CallRecord, NoSuchCall, Store, StoreError
 from antiphon.serving.store.models import ErasureRow
+from antiphon.serving.store.reading import ToolCallView, TurnView
 from antiphon.serving.store.values import fingerprint
-from antiphon.serving.turns import ToolCallEvent, Turn, TurnTracker
+from antiphon.serving.turns import ToolCall, ToolCallEvent, Turn, TurnTracker
 
 GAP_MS = 80.0  # a beat: gaps that differ by less are the same
 _NEAR = 4.0  # s between the starts of two turns beyond which they are not the same one
@@ -217,7 +218,7 @@ def compare(record: CallRecord, turns: Sequence[Turn]) -> list[Pair]:
     then = {side: _stored(record, side) for side in ("caller", "agent")}
     pairs: list[Pair] = []
     for side in ("caller", "agent"):
-        now = [_made(turn) for turn in turns if turn.speaker == side]
+        now = [_told(turn, turn.calls) for turn in turns if turn.speaker == side]
         for old, new in aligned(then[side], now):
             pairs.append(Pair(speaker=side, then=old, now=new, changed=_changes(old, new)))
     return sorted(pairs, key=lambda pair: pair.start)
@@ -295,26 +296,13 @@ def _edits(pairs: Sequence[Pair], side: Side) -> int:
 
 def _stored(record: CallRecord, side: str) -> list[TurnOf]:
     return [
-        TurnOf(
-            index=turn.index,
-            text=turn.text,
-            start=turn.start,
-            end=turn.end,
-            tone=turn.tone,
-            gap_ms=turn.gap_ms,
-            interrupted=turn.interrupted,
-            calls=tuple(
-                MadeCall(name=call.name, arguments=call.arguments)
-                for call in record.tool_calls
-                if call.turn == turn.index
-            ),
-        )
+        _told(turn, [call for call in record.tool_calls if call.turn == turn.index])
         for turn in record.turns
         if turn.speaker == side
     ]
 
 
-def _made(turn: Turn) -> TurnOf:
+def _told(turn: Turn | TurnView, calls: Iterable[ToolCall | ToolCallView]) -> TurnOf:
     return TurnOf(
         index=turn.index,
         text=turn.text,
@@ -323,7 +311,7 @@ def _made(turn: Turn) -> TurnOf:
         tone=turn.tone,
         gap_ms=turn.gap_ms,
         interrupted=turn.interrupted,
-        calls=tuple(MadeCall(name=call.name, arguments=call.arguments) for call in turn.calls),
+        calls=tuple(MadeCall(name=call.name, arguments=call.arguments) for call in calls),
     )
 
 

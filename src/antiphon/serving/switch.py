@@ -26,7 +26,7 @@ from antiphon.guard.config import Level
 from antiphon.guard.stage import Guard, Service
 from antiphon.serving.auth import Caller
 from antiphon.serving.guarding import Note, bare
-from antiphon.serving.house import House, welcome
+from antiphon.serving.house import House, welcome_key
 from antiphon.serving.problems import Unfit
 
 if TYPE_CHECKING:
@@ -183,14 +183,7 @@ def make_router(board: Switchboard) -> APIRouter:
 
 
 async def _visitor(request: Request) -> Caller:
-    caller = welcome(request.app.state.house, request)
-    if caller.ephemeral:
-        raise Unfit(
-            "an ephemeral secret opens calls and switches none; use the key",
-            status=403,
-            code="forbidden",
-        )
-    return caller
+    return welcome_key(request, "switches none")
 
 
 Who = Annotated[Caller, Depends(_visitor)]

@@ -21,7 +21,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from antiphon.serving.auth import Caller
 from antiphon.serving.explain import TurnAccount, explained
-from antiphon.serving.house import welcome
+from antiphon.serving.house import welcome_key
 from antiphon.serving.problems import Unfit
 from antiphon.serving.store import ranges
 from antiphon.serving.store.errors import BadFilter, CallInProgress, NoSuchCall, StoreError
@@ -67,14 +67,7 @@ class Erased(BaseModel):
 
 
 async def _visitor(request: Request) -> Caller:
-    caller = welcome(request.app.state.house, request)
-    if caller.ephemeral:
-        raise Unfit(
-            "an ephemeral secret opens calls and reads none; use the key",
-            status=403,
-            code="forbidden",
-        )
-    return caller
+    return welcome_key(request, "reads none")
 
 
 Who = Annotated[Caller, Depends(_visitor)]
