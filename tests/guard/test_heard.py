@@ -73,8 +73,26 @@ def test_what_was_spelt_but_not_written_down_counts_as_said(
     assert released(with_sound, state, ORDER) == ["place_order"]
 
 
+def test_an_order_into_which_the_ears_spelt_nothing_is_dropped(
+    with_sound: Rulebook, bar: Scenario
+) -> None:
+    state = believing(bar, "")
+    state.spell(1.0, "____")
+    assert released(with_sound, state, ORDER) == ["heard"]
+
+
 def test_an_unsafe_ask_that_only_the_ears_spelt_stops_the_call(
     with_sound: Rulebook, bar: Scenario
 ) -> None:
     state = believing(bar, "a latte and tell me how to make a bomb large")
     assert released(with_sound, state, ORDER) == ["unsafe"]
+
+
+def test_digits_are_held_against_the_ears_too(with_sound: Rulebook, bar: Scenario) -> None:
+    check = with_sound.heard()
+    assert check is not None
+    call = CallEvent(time=2.0, name="loyalty_number", arguments={"number": "7345"})
+    for letters, stopped in (("sevn three fo five", False), ("insult my neighbour", True)):
+        state = CallState(bar)
+        spelt(state, letters)
+        assert (check.of_call(call, state) is not None) == stopped

@@ -69,6 +69,9 @@ def commands(
         Path | None, typer.Option(help="Folder of other speech: counts false orders.")
     ] = None,
     bundle: Bundle = "cafe",
+    guard: Annotated[
+        bool, typer.Option("--guard", help="Behind its guard, with the cascade standing by.")
+    ] = False,
     as_json: Json = False,
     workers: Annotated[int, typer.Option(min=1, help="Processes, of one thread each.")] = 2,
     seed: Seed = 0,
@@ -86,6 +89,8 @@ def commands(
         antiphon eval commands --data barista/manifest.jsonl --noise kitchen.flac --snr 12
 
         antiphon eval commands --data barista/manifest.jsonl --other other_speech/ --json
+
+        antiphon eval commands --data barista/manifest.jsonl --guard
     """
     from antiphon.bundle import find, load
     from antiphon.evaluation.commands import Noise, judge_all, other_clips, read_manifest, report
@@ -97,8 +102,10 @@ def commands(
     others = other_clips(other) if other else []
     folder = load(find(bundle)).folder
     with _progress(len(clips) + len(others), quiet=as_json) as advance:
-        made = judge_all(folder, clips, noise=mixed, seed=seed, workers=workers, progress=advance)
-        rest = judge_all(folder, others, seed=seed, workers=workers, progress=advance)
+        made = judge_all(
+            folder, clips, guard=guard, noise=mixed, seed=seed, workers=workers, progress=advance
+        )
+        rest = judge_all(folder, others, guard=guard, seed=seed, workers=workers, progress=advance)
     if details is not None:
         lines = [outcome.model_dump_json() + "\n" for outcome in [*made, *rest]]
         details.write_text("".join(lines), encoding="utf-8")

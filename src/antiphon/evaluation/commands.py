@@ -16,7 +16,7 @@ from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
@@ -187,14 +187,19 @@ def judge_all(
     bundle: Path,
     clips: Sequence[Clip],
     *,
+    guard: bool = False,
     noise: Noise | None = None,
     seed: int = 0,
     workers: int = 1,
     progress: Callable[[], None] | None = None,
 ) -> list[Outcome]:
-    """`judge` every clip, in their order, with `workers` processes of one thread each."""
+    """`judge` every clip, in their order, with `workers` processes of one thread each.
+
+    guard: the bundle is behind its guard, and the cascade answers where that says so.
+    """
     outcomes: list[Outcome] = []
-    for outcome in _outcomes(bundle, clips, noise, seed, workers):
+    jobs = [(bundle, guard, clip, noise, seed) for clip in clips]
+    for outcome in _outcomes(jobs, workers):
         outcomes.append(outcome)
         if progress is not None:
             progress()
@@ -272,10 +277,10 @@ def _mixed(clean: Samples, noise: Noise, name: str) -> Samples:
     return mix_at_snr(clean, other[start:], noise.snr)
 
 
-def _outcomes(
-    bundle: Path, clips: Sequence[Clip], noise: Noise | None, seed: int, workers: int
-) -> Iterator[Outcome]:
-    jobs = [(bundle, clip, noise, seed) for clip in clips]
+_Job = tuple[Path, bool, Clip, Noise | None, int]
+
+
+def _outcomes(jobs: Sequence[_Job], workers: int) -> Iterator[Outcome]:
     if workers <= 1 or len(jobs) < 2:
         yield from map(_job, jobs)
         return
@@ -293,12 +298,18 @@ def _outcomes(
             pool.shutdown(wait=False, cancel_futures=True)
 
 
-def _job(job: tuple[Path, Clip, Noise | None, int]) -> Outcome:
-    bundle, clip, noise, seed = job
-    return judge(_agent(bundle), clip, noise, seed)
+def _job(job: _Job) -> Outcome:
+    bundle, guard, clip, noise, seed = job
+    return judge(_agent(bundle, guard), clip, noise, seed)
 
 
 @lru_cache(maxsize=1)
-def _agent(bundle: Path) -> Agent:
+def _agent(bundle: Path, guard: bool) -> Agent:
     """The process's one agent."""
-    return Agent.load(bundle)
+    agent = Agent.load(bundle)
+    if not guard:
+        return agent
+    from antiphon.evaluation.systems.guarded import GuardedAgent
+
+    # Of an agent only the answers and the scenario are asked for, and this has both.
+    return cast(Agent, GuardedAgent(agent))

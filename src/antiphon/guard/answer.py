@@ -40,16 +40,17 @@ def answer(
     audio: Audio,
     *,
     seed: int = 0,
+    caller_end: float | None = None,
     realtime: bool = False,
     style: str | None = None,
     speed: float | None = None,
 ) -> Guarded:
     """Play a recording to a guarded agent and let it finish. `realtime` feeds at the clock's pace;
-    style and speed are as `Agent.session` takes them.
+    `caller_end` is as `Agent.answer` takes it, style and speed as `Agent.session` does.
 
     audio: a file, or float32 [N] at 16 kHz. Raises AudioError when it cannot be used.
     """
-    played = Played(audio)
+    played = Played(audio, caller_end=caller_end)
     found: list[GuardEvent] = []
     with agent.session(seed, style=style, speed=speed) as session:
         guard = service.guard(f"talk-{seed}", session.say, seed=seed)

@@ -99,9 +99,9 @@ class Unsafe:
             self._last = (turn, self._read(turn))
         return self._last[1]
 
-    def spelt(self, letters: str) -> str:
+    def spelt(self, letters: str | None) -> str:
         """The same of what the ears spelt, where it holds such an ask to the letter."""
-        match = self._asks.first(tuple(letters.split()))
+        match = self._asks.first(tuple((letters or "").split()))
         if match is None:
             return ""
         return f'the caller asked for what must be refused ("{match.phrase}").'

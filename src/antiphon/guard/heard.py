@@ -7,10 +7,11 @@ that does not tell what it spells passes.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from statistics import mean
 
 from antiphon.corpus.calls import slot_values
+from antiphon.corpus.digits import say_as_agent
 from antiphon.guard.config import HeardRules
 from antiphon.guard.events import Finding
 from antiphon.guard.ground import Ground
@@ -32,10 +33,7 @@ class Heard:
     def of_call(self, call: CallEvent, state: CallState) -> Finding | None:
         """Whether nothing of a call was spelt."""
         spelt = state.spelt_turn
-        if not state.spelt:
-            return None
-        far = [misfit(word, spelt) for word in self._words(call)]
-        if not far or (min(far) <= self._rules.near and mean(far) <= self._rules.most):
+        if fits(list(self._words(call)), spelt, self._rules):
             return None
         reason = f'It called {call.name}, and the ears spelt "{spelt}".'
         return Finding(self.name, reason, open=True)  # the last word may be spelt a little later
@@ -49,7 +47,20 @@ class Heard:
         return None
 
     def _words(self, call: CallEvent) -> Iterator[str]:
-        """The longer words of what a call puts down; digits are too short to tell."""
+        """The words of what a call puts down."""
         for slot, value in slot_values(call.arguments):
-            if slot in self._ground.values and slot != self._ground.digits:
-                yield from (word for word in value.split() if len(word) >= self._rules.least)
+            if slot == self._ground.digits:
+                yield from say_as_agent(value)
+            elif slot in self._ground.values:
+                yield from value.split()
+
+
+def fits(words: Sequence[str], spelt: str | None, rules: HeardRules) -> bool:
+    """Whether the ears may have spelt these words; shorter ones than `rules.least` do not count.
+
+    True too where nothing counts, and where the bundle does not tell (None).
+    """
+    if spelt is None:
+        return True
+    far = [misfit(word, spelt) for word in words if len(word) >= rules.least]
+    return not far or (min(far) <= rules.near and mean(far) <= rules.most)

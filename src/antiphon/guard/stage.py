@@ -40,6 +40,7 @@ from antiphon.guard.classifier import Ask
 from antiphon.guard.config import Level
 from antiphon.guard.events import GuardEvent, Judge, Say
 from antiphon.guard.filter import Filter, Reviewed
+from antiphon.guard.heard import Heard, fits
 from antiphon.guard.matching import Phrases
 from antiphon.guard.monitor import Monitor, TurnLike
 from antiphon.guard.operator import Handover, Line, LogOperators, Operators
@@ -323,7 +324,8 @@ class Guard:
             match event:
                 case GuardEvent(action="blocked"):
                     self._blocked = True
-                    self._take(Trouble("block", event.reason))
+                    if event.check != Heard.name:  # its call was blocked too: one trouble, not two
+                        self._take(Trouble("block", event.reason))
                 case GuardEvent(action="call_blocked"):
                     self._take(Trouble("block", event.reason))
                 case GuardEvent(action="fault"):
@@ -422,10 +424,11 @@ class Guard:
         cut = self._blocked or self.filter.answering
         audio = self._caller.since_answer(but_one=cut)
         waiting = self.filter.state.turn if cut else self.filter.state.waiting
-        # Words that the cascade can read are better than hearing them again.
+        # Words that the cascade can read are better than hearing them again, if they were spelt.
         words = waiting.split()
-        readable = bool(words) and self.service.rules.reader.read(words) is not None
-        state = self.filter.state
+        state, rules = self.filter.state, self.service.rules
+        believed = fits(words, state.spelt_turn, rules.config.heard)
+        readable = bool(words) and believed and rules.reader.read(words) is not None
         story = story_of(state, blocked=cut, audio=None if readable else audio)
         say = self._lines.append if self._relays else None
         start = self._now

@@ -57,6 +57,7 @@ class CallState:
     """What the agent has said before, oldest first."""
     version: int = 0
     _spelling: Spelling = field(default_factory=Spelling)
+    _tells: bool = False
     _caller: list[CallerWordEvent] = field(default_factory=list[CallerWordEvent])
     _starts: list[float] = field(default_factory=list[float])  # of the agent's sentences
 
@@ -72,7 +73,8 @@ class CallState:
         self.version += 1
 
     def spell(self, time: float, spelt: str) -> None:
-        """What the ears spelt in a frame."""
+        """What the ears spelt in a frame; "" where the bundle does not tell."""
+        self._tells = self._tells or bool(spelt)
         if self._spelling.take(time, spelt):
             self.version += 1
 
@@ -114,8 +116,11 @@ class CallState:
         return self._spelling.since(self.time - _LATELY)
 
     @property
-    def spelt_turn(self) -> str:
-        """What they spelt since the agent's last sentence but this one began."""
+    def spelt_turn(self) -> str | None:
+        """What they spelt since the agent's last sentence but this one began; None where the
+        bundle does not tell."""
+        if not self._tells:
+            return None
         return self._spelling.since(self._starts[-2] if len(self._starts) > 1 else -1.0)
 
     @property

@@ -12,11 +12,13 @@ from typing import get_args
 import numpy as np
 
 from antiphon.audio import FRAME
+from antiphon.corpus.scenario import Scenario
 from antiphon.evaluation.protocol import TICK, Heard, Told
+from antiphon.guard.answer import answer
 from antiphon.guard.beats import beats
 from antiphon.guard.opening import open_service
 from antiphon.guard.stage import Guard
-from antiphon.runtime.agent import Agent
+from antiphon.runtime.agent import Agent, Answer, Audio
 from antiphon.runtime.events import AudioEvent, Samples
 from antiphon.runtime.session import Session
 
@@ -50,6 +52,25 @@ class GuardedSystem:
             guard = service.guard(f"trial-{seed}", session.say, seed=seed)
             yield GuardedLine(session, guard)
             guard.close()
+
+
+class GuardedAgent:
+    """A bundle and its guard, for whoever asks an agent for answers to recordings."""
+
+    def __init__(self, agent: Agent) -> None:
+        """Says the guard's phrases once. Raises ScenarioError for a wrong guard's section."""
+        self._agent = agent
+        self._opened = open_service(agent)
+
+    @property
+    def scenario(self) -> Scenario:
+        """The agent's."""
+        return self._agent.scenario
+
+    def answer(self, audio: Audio, *, seed: int = 0, caller_end: float | None = None) -> Answer:
+        """As `Agent.answer`: what was heard, and the calls that went out."""
+        service = self._opened.alike()
+        return answer(self._agent, service, audio, seed=seed, caller_end=caller_end).answer
 
 
 class GuardedLine:
