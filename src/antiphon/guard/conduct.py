@@ -14,6 +14,7 @@ from antiphon.guard.config import ForbiddenRules, LanguageRules, UnsafeRules
 from antiphon.guard.events import Finding
 from antiphon.guard.ground import Ground
 from antiphon.guard.matching import Phrases
+from antiphon.guard.spelling import misfit
 from antiphon.guard.state import CallState, Said
 
 _DECIDES = 4  # words of a sentence by which a refusal must have begun
@@ -64,7 +65,10 @@ ASKS = (
     *("get a gun", "pick a lock", "system prompt", "your instructions", "ignore your rules"),
     *("ignore all rules", "admin password", "alarm code", "someone else's card"),
     *("somebody else's card", "another customer", "your last caller", "the last caller"),
+    *("put poison in", "put drugs in", "delete the records", "erase the records"),
 )
+_SPELT = 8  # letters of an ask from which it is looked for in what the ears spelt ...
+_AS_SPELT = 0.15  # ... and its misfit up to which it is found: one slip in seven letters
 
 
 class Unsafe:
@@ -77,8 +81,10 @@ class Unsafe:
         self._intents = frozenset(rules.intents) & frozenset(ground.scenario.intents)
         self._refusals = _replies(ground.scenario, self._intents)
         self._asks = Phrases((*ASKS, *rules.asks))
+        self._spelt = [a for a in (*ASKS, *rules.asks) if "*" not in a and len(a) >= _SPELT]
         self._advice = Phrases((*ADVICE, *rules.advice))
         self._last: tuple[str, str] = ("", "")
+        self._last_spelt: tuple[str, str] = ("", "")
 
     def __call__(self, said: Said, state: CallState) -> Finding | None:
         """What is unsafe in a sentence, or in saying it to such an ask."""
@@ -100,11 +106,15 @@ class Unsafe:
         return self._last[1]
 
     def spelt(self, letters: str | None) -> str:
-        """The same of what the ears spelt, where it holds such an ask to the letter."""
-        match = self._asks.first(tuple((letters or "").split()))
-        if match is None:
+        """The same of what the ears spelt, where it holds such an ask nearly to the letter."""
+        if not letters:
             return ""
-        return f'the caller asked for what must be refused ("{match.phrase}").'
+        if self._last_spelt[0] != letters:
+            found = (ask for ask in self._spelt if misfit(ask, letters) <= _AS_SPELT)
+            ask = next(found, None)
+            why = f'the caller asked for what must be refused ("{ask}").' if ask else ""
+            self._last_spelt = (letters, why)
+        return self._last_spelt[1]
 
     def _read(self, turn: str) -> str:
         words = tuple(turn.split())

@@ -19,6 +19,7 @@ from antiphon.runtime.events import CallerWordEvent, CallEvent, Tone
 
 _MOST = 4_000  # words of the caller's that are kept: half an hour of talk
 _LATELY = 60.0  # s
+_LEAST_SPELT = 8.0  # s
 _EARLY = 0.3  # s that a caller may still speak when the agent begins, in the same turn
 _MEANWHILE = 3.0  # s before the agent's first word within which a call is of that turn
 
@@ -117,11 +118,12 @@ class CallState:
 
     @property
     def spelt_turn(self) -> str | None:
-        """What they spelt since the agent's last sentence but this one began; None where the
-        bundle does not tell."""
+        """What they spelt since the agent's last sentence but this one began, and in the last
+        seconds at least (an agent may begin twice); None where the bundle does not tell."""
         if not self._tells:
             return None
-        return self._spelling.since(self._starts[-2] if len(self._starts) > 1 else -1.0)
+        since = self._starts[-2] if len(self._starts) > 1 else -1.0
+        return self._spelling.since(min(since, self.time - _LEAST_SPELT))
 
     @property
     def turn(self) -> str:

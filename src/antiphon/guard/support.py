@@ -17,6 +17,9 @@ from antiphon.guard.spelling import misfit
 from antiphon.guard.spoken import runs
 from antiphon.guard.state import CallState, items_of
 
+_LONG = 9  # letters and spaces of a value
+_FURTHER = 0.1  # by which it may be further from what was spelt
+
 
 class Support:
     """Of one call at one version of its state; see `support_of`."""
@@ -68,7 +71,9 @@ class Support:
         """Whether what was called was heard in part, or was spelt by the ears at least."""
         if self._ground.hinted(slot, value, self._words):
             return True
-        return bool(self._spelt) and misfit(value, self._spelt) <= self._near
+        # A long value does not come near by chance.
+        near = self._near + (_FURTHER if len(value) >= _LONG else 0.0)
+        return bool(self._spelt) and misfit(value, self._spelt) <= near
 
     def values(self, slot: str) -> Iterator[Words]:
         """The ways to say the values of a slot that may be claimed now."""
