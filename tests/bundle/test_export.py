@@ -133,6 +133,22 @@ def test_fine_tuning_starts_from_what_the_bundle_holds(made: tuple[Path, Duplex,
     assert codec_of(folder).config == codec.config
 
 
+def test_ears_that_are_to_spell_faster_begin_by_spelling_the_same(
+    made: tuple[Path, Duplex, Codec],
+) -> None:
+    folder, duplex, _ = made
+    sizes = duplex.config
+    assert sizes.encoder.ctc_rate == 1
+    faster = sizes.encoder.model_copy(update={"ctc_rate": 2})
+    again = Duplex(sizes.model_copy(update={"encoder": faster})).eval()
+    start_from(again, folder, load_scenario(SCENARIO).call_vocabulary)
+    mel = torch.randn(1, 16, 80)
+    with torch.no_grad():
+        spelt = again.encoder.characters(again.encoder(mel)[0])
+    assert spelt.shape[1] == 2 * sizes.encoder.written * 2
+    torch.testing.assert_close(spelt[:, 0::2], spelt[:, 1::2])
+
+
 def test_a_bundle_from_before_styles_starts_as_one_that_is_told_none(
     made: tuple[Path, Duplex, Codec], monkeypatch: pytest.MonkeyPatch
 ) -> None:
