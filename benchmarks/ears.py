@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import random
+import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from statistics import mean
@@ -18,6 +19,7 @@ import numpy as np
 
 from antiphon.audio import FRAME
 from antiphon.audio.io import read
+from antiphon.errors import AntiphonError
 from antiphon.evaluation.commands import Clip, other_clips, read_manifest
 from antiphon.guard.beats import beats
 from antiphon.guard.config import HeardRules
@@ -74,4 +76,7 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except AntiphonError as error:
+        sys.exit(f"error: {error}")

@@ -88,8 +88,8 @@ class HeardRules(_Part):
     most: Share = 0.45
     """Mean misfit of a call's words to what was spelt, over which it was not heard; nor was it
     where not even one word comes as near as `near`. None of 119 orders of real people is over
-    either; of their words beside 150 recordings of something else, 97 in a hundred are over the
-    second and all are over the first."""
+    either; of their words beside 150 recordings of something else, 96 in a hundred are over the
+    second and all are over the first (benchmarks/ears.py)."""
     least: int = Field(default=4, ge=1)
     """Letters of a word that count; shorter ones fit anything."""
     near: Share = 0.34

@@ -32,10 +32,10 @@ class Heard:
 
     def of_call(self, call: CallEvent, state: CallState) -> Finding | None:
         """Whether nothing of a call was spelt."""
-        spelt = state.spelt_turn
-        if fits(list(self._words(call)), spelt, self._rules):
+        if fits(list(self._words(call)), state.spelt_turn, self._rules):
             return None
-        reason = f'It called {call.name}, and the ears spelt "{spelt}".'
+        # What they did spell stays out of it: letters are too rough to take personal data from.
+        reason = f"It called {call.name}, of which the ears spelt nothing."
         return Finding(self.name, reason, open=True)  # the last word may be spelt a little later
 
     def __call__(self, said: Said, state: CallState) -> Finding | None:

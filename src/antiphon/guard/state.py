@@ -18,8 +18,8 @@ from antiphon.guard.spelling import Spelling
 from antiphon.runtime.events import CallerWordEvent, CallEvent, Tone
 
 _MOST = 4_000  # words of the caller's that are kept: half an hour of talk
-_LATELY = 60.0  # s
-_LEAST_SPELT = 8.0  # s
+_LATELY = 60.0  # s of spelling that may support a value; matching all of a long call takes too long
+_LEAST_SPELT = 8.0  # s of it that a turn's spelling has at least
 _EARLY = 0.3  # s that a caller may still speak when the agent begins, in the same turn
 _MEANWHILE = 3.0  # s before the agent's first word within which a call is of that turn
 

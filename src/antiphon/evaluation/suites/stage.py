@@ -82,10 +82,14 @@ def bundle_of(spec: str) -> Path | None:
     from antiphon.evaluation.systems import CASCADE, GUARDED
     from antiphon.evaluation.systems.baselines import BASELINES
 
-    if spec in BASELINES or spec == CASCADE or "://" in spec:
+    bare = spec.removesuffix(GUARDED)
+    other = bare in BASELINES or bare == CASCADE or "://" in bare
+    if bare != spec and (other or not bare):
+        raise BundleError(f"{spec}: only a bundle of ours has a guard, as in cafe{GUARDED}")
+    if other:
         return None
     try:
-        folder = find(spec.removesuffix(GUARDED))
+        folder = find(bare)
     except BundleError as error:
         systems = ", ".join([*BASELINES, CASCADE])
         raise BundleError(

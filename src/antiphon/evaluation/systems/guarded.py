@@ -50,8 +50,10 @@ class GuardedSystem:
         service = self._opened.alike()
         with self._agent.session(seed=seed) as session:
             guard = service.guard(f"trial-{seed}", session.say, seed=seed)
-            yield GuardedLine(session, guard)
-            guard.close()
+            try:
+                yield GuardedLine(session, guard)
+            finally:
+                guard.close()
 
 
 class GuardedAgent:
