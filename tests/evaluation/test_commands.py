@@ -85,6 +85,19 @@ def test_noise_is_mixed_the_same_in_every_run(
 _TIMES = ("first_audible", "frame_p50", "frame_p99", "real_time_factor")
 
 
+def test_behind_its_guard_a_bundle_is_held_to_what_was_said(tiny_bundle: Path, data: Path) -> None:
+    clips = read_manifest(data)
+    guarded = judge_all(tiny_bundle, clips, guard=True)
+    alone = judge_all(tiny_bundle, clips)
+    assert [outcome.calls for outcome in alone if outcome.ordered]
+    # The scripted agent hears what it calls, so its guard lets every order out ...
+    assert [outcome.heard for outcome in guarded] == [outcome.heard for outcome in alone]
+    # ... and what is heard comes later, by the time for which it is held back.
+    for held, free in zip(guarded, alone, strict=True):
+        if held.first_audible is not None and free.first_audible is not None:
+            assert held.first_audible > free.first_audible
+
+
 def test_two_processes_give_what_one_gives(tiny_bundle: Path, data: Path) -> None:
     clips = read_manifest(data)
     steps: list[None] = []

@@ -13,13 +13,14 @@ from antiphon.training.duplex import (
     DuplexObjective,
     DuplexTask,
     LossConfig,
+    _crop,
     _told,
     collate,
 )
 from antiphon.training.lines import LineMel
 from antiphon.training.prepare import CODES, Flat, prepare
 from antiphon.training.rollout import Case, Rollout, exactly, hold
-from antiphon.training.streams import Streams, Timing
+from antiphon.training.streams import SECONDS, Streams, Timing
 from tests.model.tiny import CONFIG
 from tests.training.made import calls, corpus, tokenizer
 
@@ -88,6 +89,28 @@ def test_padding_never_enters_the_loss(flat: Flat) -> None:
         codes=torch.where(pair.valid[..., None], pair.codes, 9),
     )
     assert torch.equal(objective(pair)["loss"], objective(changed)["loss"])
+
+
+def test_some_short_calls_lose_the_silence_that_they_begin_with_and_no_word(flat: Flat) -> None:
+    example = task(flat, network()).examples[0]
+    speaks = next(example.item.turns("caller")).start
+    crops = [_crop(example, example.item.frames, np.random.default_rng(n)) for n in range(60)]
+    starts = {crop.start for crop in crops}
+    assert 0 in starts
+    assert len(starts) > 1
+    assert all(crop.start * SECONDS <= speaks for crop in crops)
+    assert all(crop.start + crop.frames == example.item.frames for crop in crops)
+
+
+def test_the_callers_tone_has_a_weight_of_its_own(flat: Flat) -> None:
+    batch = task(flat, network()).batch(0, 0, 0.5)
+    found: list[dict[str, float]] = []
+    for tone in (0.0, 1.0):
+        objective = DuplexObjective(network(), LossConfig(tone=tone)).eval()  # type: ignore[arg-type]
+        with torch.no_grad():
+            found.append({name: float(value) for name, value in objective(batch).items()})
+    assert found[1]["loss"] - found[0]["loss"] == pytest.approx(found[0]["tone"], abs=1e-3)
+    assert found[0]["tone"] > 0
 
 
 def test_a_batch_is_a_function_of_its_step_and_rank(flat: Flat) -> None:

@@ -9,6 +9,7 @@ import pytest
 from antiphon.corpus.scenario import load_scenario
 from antiphon.errors import AntiphonError
 from antiphon.evaluation.protocol import TICK
+from antiphon.evaluation.suites.stage import bundle_of
 from antiphon.evaluation.systems import open_system
 
 
@@ -39,6 +40,12 @@ def test_a_bundle_with_its_guard_is_a_system_of_its_own(tiny_bundle: Path) -> No
     with system.call(0) as line:
         heard = [line.push(np.zeros(TICK, np.float32)) for _ in range(40)]
     assert all(h.agent.shape == (TICK,) for h in heard)
+
+
+@pytest.mark.parametrize("spec", ["cascade+guard", "silent+guard", "ws://host/v1+guard", "+guard"])
+def test_only_a_bundle_has_a_guard(spec: str) -> None:
+    with pytest.raises(AntiphonError, match="only a bundle of ours"):
+        bundle_of(spec)
 
 
 @pytest.mark.parametrize(
