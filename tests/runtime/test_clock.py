@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -600,3 +601,49 @@ def test_a_clock_is_stopped_though_a_step_hangs(
     clock.stop()
     assert time.monotonic() - began < 3.0
     thaw.set()
+
+
+def _may_come_first() -> bool:
+    """Whether the system lets a thread into the round-robin class; tried in one that ends."""
+    allowed: list[bool] = []
+
+    def attempt() -> None:
+        try:
+            os.sched_setscheduler(0, os.SCHED_RR, os.sched_param(1))
+            allowed.append(True)
+        except OSError:
+            allowed.append(False)
+
+    thread = threading.Thread(target=attempt)
+    thread.start()
+    thread.join()
+    return allowed[0]
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_setscheduler"), reason="no such classes here")
+@pytest.mark.parametrize("threads", [1, 2])
+@pytest.mark.parametrize("first", [True, False])
+def test_the_threads_that_step_come_first_where_they_may(
+    agent: Agent, threads: int, first: bool
+) -> None:
+    classes: set[int] = set()
+    children: set[int] = set()
+
+    def tell(_: Sequence[ClockEvent]) -> None:
+        classes.add(os.sched_getscheduler(0) & ~os.SCHED_RESET_ON_FORK)
+        child = threading.Thread(target=lambda: children.add(os.sched_getscheduler(0)))
+        child.start()
+        child.join()
+
+    mine = os.sched_getscheduler(0)
+    with Clock(agent, 2, group=1, threads=threads, first=first) as clock:
+        lines = [clock.open(tell), clock.open(tell)]
+        for line in lines:
+            line.push(np.zeros(2 * FRAME, dtype=np.float32))
+        for _ in range(200):
+            if clock.beats >= 2:
+                break
+            time.sleep(0.02)
+    assert classes == {os.SCHED_RR if first and _may_come_first() else os.SCHED_OTHER}
+    assert children == {os.SCHED_OTHER}  # what is begun from there stays ordinary work
+    assert os.sched_getscheduler(0) == mine

@@ -64,6 +64,13 @@ def run(
     threads: Annotated[
         int | None, typer.Option(help="Threads that step the network; one a core if not given.")
     ] = None,
+    first: Annotated[
+        bool,
+        typer.Option(
+            "--first/--no-first",
+            help="Step the network before all other work of this machine, where it lets us.",
+        ),
+    ] = True,
     origin: Annotated[
         list[str] | None,
         typer.Option(help="A web origin whose pages may call, like https://shop.example."),
@@ -158,6 +165,7 @@ def run(
             key_file=key_file.expanduser() if key_file else None,
             slots=slots,
             threads=threads,
+            first=first,
             origins=tuple(origin or ()),
             tls_certificate=tls_certificate,
             tls_key=tls_key,

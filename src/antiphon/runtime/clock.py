@@ -14,11 +14,13 @@ nothing of sockets, protocols or event loops.
 from __future__ import annotations
 
 import logging
+import os
 import threading
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Annotated, Literal
 
@@ -200,7 +202,8 @@ class Clock:
     """`slots` places on one beat of 80 ms, in a thread of its own.
 
     group: slots of one engine. threads: how many engines are stepped at a time. `prebuffer` and
-    `backlog` are seconds. Without `start` the clock stands, and `beat` moves it by hand.
+    `backlog` are seconds. first: the threads that step come before all others of the machine,
+    where the system lets them. Without `start` the clock stands, and `beat` moves it by hand.
 
     patience: seconds after which a step that has not returned is taken never to return. Then all
     lines are ended from another thread, `on_hung` is told why, and `open` raises ClockHung; should
@@ -222,6 +225,7 @@ class Clock:
         backlog: float = BACKLOG,
         catch_up: int = CATCH_UP,
         patience: float = PATIENCE,
+        first: bool = False,
         on_hung: Callable[[str], None] | None = None,
     ) -> None:
         if slots < 1 or group < 1 or threads < 1:
@@ -244,7 +248,11 @@ class Clock:
         self.process_seconds: deque[float] = deque(maxlen=_REMEMBERED)
         self._agent, self._catch_up = agent, catch_up
         self._groups = [_Group(agent, group) for _ in range(-(-slots // group))]
-        self._pool = ThreadPoolExecutor(threads, "antiphon-step") if threads > 1 else None
+        self._first = first
+        ready = _come_first if first else None
+        self._pool = (
+            ThreadPoolExecutor(threads, "antiphon-step", initializer=ready) if threads > 1 else None
+        )
         self._lock = threading.Lock()
         self._wake = threading.Condition(self._lock)
         self._lines: list[Line] = []
@@ -369,6 +377,8 @@ class Clock:
             line.end(f"the call could not be begun: {error}")
 
     def _run(self) -> None:
+        if self._first:
+            _come_first()
         due: float | None = None
         while True:
             with self._wake:
@@ -528,6 +538,15 @@ class _Group:
         _log.error("%d calls end: %s", len(lines), error, exc_info=error)
         for line in lines:
             line.end(f"engine: {str(error) or type(error).__name__}")
+
+
+def _come_first() -> None:
+    """This thread's work is done before all ordinary work, as sound has it; its children's is not.
+
+    Linux lets root, CAP_SYS_NICE or an `rtprio` limit; elsewhere nothing changes.
+    """
+    with suppress(OSError, AttributeError):
+        os.sched_setscheduler(0, os.SCHED_RR | os.SCHED_RESET_ON_FORK, os.sched_param(1))
 
 
 def _free(line: Line) -> None:

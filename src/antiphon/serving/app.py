@@ -88,6 +88,7 @@ def create_app(
             capacity.slots,
             group=capacity.group,
             threads=capacity.threads,
+            first=config.first,
             prebuffer=config.prebuffer,
             backlog=config.backlog,
             on_hung=on_hung,

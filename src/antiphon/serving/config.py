@@ -35,6 +35,9 @@ class ServerConfig(BaseModel):
     """How far the measurement goes."""
     threads: int | None = Field(default=None, ge=1)
     """Threads that step the network; None: one for each core that the process may use."""
+    first: bool = False
+    """Whether those threads come before all other work of the machine, where the system lets them:
+    root, CAP_SYS_NICE or an `rtprio` limit on Linux."""
     group: int = Field(default=4, ge=1)
     """Slots of one engine. All of them cost the same whether they are used or not."""
     budget: float = Field(default=0.6, gt=0, le=1)

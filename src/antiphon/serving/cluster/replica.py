@@ -131,6 +131,7 @@ class Replica:
             self.capacity.slots,
             group=self.capacity.group,
             threads=self.capacity.threads,
+            first=True,
             prebuffer=config.prebuffer,
             backlog=config.backlog,
         )

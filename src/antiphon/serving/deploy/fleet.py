@@ -190,6 +190,7 @@ class Fleet:
                 slots,
                 group=min(self._capacity.group, slots),
                 threads=1 if version.shadow else self._capacity.threads,
+                first=self._config.first and not version.shadow,
                 prebuffer=self._config.prebuffer,
                 backlog=self._config.backlog,
                 on_hung=partial(self._hung, version.name),
