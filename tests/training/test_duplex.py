@@ -113,6 +113,23 @@ def test_the_callers_tone_has_a_weight_of_its_own(flat: Flat) -> None:
     assert found[0]["tone"] > 0
 
 
+def test_what_the_agent_says_too_late_is_seen_and_not_learned(flat: Flat) -> None:
+    batch = task(flat, network()).batch(0, 0, 0.5)
+    objective = DuplexObjective(network(), LossConfig()).eval()
+    late = torch.zeros_like(batch.late)
+    late[:, 20:30] = True
+    other = batch.text.clone()
+    other[:, 20:30] = 5
+    with torch.no_grad():
+        found = [
+            float(objective(batch._replace(late=mask, text=text))["text"])
+            for mask in (torch.zeros_like(late), late)
+            for text in (batch.text, other)
+        ]
+    assert found[0] != pytest.approx(found[1], abs=1e-3)
+    assert found[2] == pytest.approx(found[3], abs=1e-6)
+
+
 def test_a_batch_is_a_function_of_its_step_and_rank(flat: Flat) -> None:
     made = task(flat, network())
     again, other = made.batch(4, 0, 0.5), made.batch(4, 1, 0.5)
@@ -150,7 +167,7 @@ def _call(flat: Flat, index: int) -> object:
 def test_a_directed_conversation_is_always_told_and_others_now_and_then() -> None:
     none = np.zeros(3, dtype=np.int64)
     how = Delivery("calm", 1.0)
-    free = Streams(none, none, none, none, none, none, how)
+    free = Streams(none, none, none, none, none, none, none, how)
     rng = np.random.default_rng(0)
     assert all(_told(replace(free, directed=True), 0.2, rng) == how.control for _ in range(50))
     drawn = [_told(free, 0.2, rng) for _ in range(2000)]

@@ -75,14 +75,14 @@ def test_spelling_keeps_letters_spaces_and_apostrophes_only() -> None:
     assert spell("i'd 2") == spell("i'd ")
 
 
-def broken(words: int = 2) -> Streams:
-    """The reply is broken into at 2.24 s and stops at 2.48 s, after two of its four words."""
+def broken(words: int = 2, at: float = 2.24) -> Streams:
+    """The reply is broken into `at` s and stops at 2.48 s, after two of its four words."""
     made = conversation()
     turn = made.events[-1]
     said = [w for w in made.words if w.speaker == "agent"]
     unsaid = [[w.text, w.start, w.end] for w in said[words:]]
     cut = turn.model_copy(
-        update={"end": 2.48, "data": {**turn.data, "unsaid": unsaid, "broken_at": 2.24}}
+        update={"end": 2.48, "data": {**turn.data, "unsaid": unsaid, "broken_at": at}}
     )
     kept = tuple(w for w in made.words if w not in said[words:])
     return align(50, kept, (*made.events[:-1], cut), TOKENS, calls(), Timing())
@@ -95,6 +95,38 @@ def test_a_broken_turn_ends_where_it_was_broken_off_and_not_before_anyone_could_
     assert ends >= int(2.48 / 0.08)
     # "large" (from 2.6 s) had been meant before the caller's first sound; "latte" had not.
     assert TOKENS.text(text.tolist()) == "okay a large"
+
+
+def test_what_is_said_long_after_the_caller_broke_in_is_marked_as_late() -> None:
+    assert not broken().late.any()  # .24 s is how people stop
+    late = broken(at=2.0)
+    assert np.flatnonzero(late.late).tolist() == list(range(int(2.0 / 0.08), int(2.48 / 0.08)))
+    ends = int(np.flatnonzero(late.text)[-1])
+    assert late.text[ends] == 1
+    assert not late.late[ends]  # that it ends at last is learned
+
+
+def test_an_opening_of_zero_sounds_with_its_first_piece() -> None:
+    usual, soon = streams(), streams(Timing(opening=0))
+    first = [int(np.flatnonzero(s.text)[0]) for s in (usual, soon)]
+    assert first[1] == first[0] + 1
+    assert soon.turn[first[1]] == SPEAKING
+    assert not soon.turn[: first[1]].any()
+    assert int(np.flatnonzero(soon.call)[0]) == first[1]
+
+
+def test_nobody_told_the_tone_of_a_recording() -> None:
+    made = conversation()
+    events = [
+        event.model_copy(update={"data": {**event.data, "voice": "recorded"}})
+        if event.speaker == "caller"
+        else event
+        for event in made.events
+    ]
+    heard = align(50, made.words, events, TOKENS, calls(), Timing())
+    assert (streams().tone >= 0).any()
+    assert (heard.tone == -1).all()
+    assert np.array_equal(heard.caller_text, streams().caller_text)
 
 
 def test_while_it_is_broken_into_the_agent_yields() -> None:

@@ -15,10 +15,8 @@ import numpy as np
 from antiphon.audio import FRAME, SAMPLE_RATE
 from antiphon.corpus.conversation import SPEAKERS, Conversation, Event, Speaker, Word
 from antiphon.corpus.dialogue import Turn
-from antiphon.corpus.voices.speech import Speech, faded
+from antiphon.corpus.voices.speech import Speech, faded, with_pauses
 
-_SEARCH = 0.06  # s around a word boundary in which a cut looks for quiet
-_QUIET = 0.01  # s over which quiet is measured
 _ROOM = 0.15  # s from what is said beside a turn to the speaker's own next one, at least
 _AUDIBLE = 0.05  # s of a word that must sound for it to have been said
 _BREAK = 320  # samples over which a voice that is broken off dies away
@@ -159,44 +157,6 @@ def _cut(speech: Speech, stop: float) -> tuple[Speech, list[tuple[str, float, fl
     unsaid = list(speech.words[len(said) :])
     samples = faded(speech.samples[: max(1, round(stop * SAMPLE_RATE))], _BREAK)
     return Speech(samples, tuple(said), speech.start, stop), unsaid
-
-
-def with_pauses(
-    speech: Speech, pauses: Sequence[tuple[int, float]]
-) -> tuple[Speech, list[tuple[float, float]]]:
-    """The speech with silence put in after some words: (index of the word, seconds) each.
-
-    The cut is made where the sound is quietest near the boundary. Returns the silences' (start,
-    end) in the new speech too. Pauses after a word that is not there or the last are left out.
-    """
-    silences: list[tuple[float, float]] = []
-    for index, seconds in sorted(pauses):
-        if not 0 <= index < len(speech.words) - 1:
-            continue
-        cut = _quietest(speech, index)
-        gap = np.zeros(round(seconds * SAMPLE_RATE), np.float32)
-        parts = (faded(speech.samples[:cut]), gap, faded(speech.samples[cut:]))
-        at, shift = cut / SAMPLE_RATE, len(gap) / SAMPLE_RATE
-        before = [(text, a, min(b, at)) for text, a, b in speech.words[: index + 1]]
-        after = [(text, max(a, at) + shift, b + shift) for text, a, b in speech.words[index + 1 :]]
-        speech = Speech(np.concatenate(parts), (*before, *after), speech.start, speech.end + shift)
-        silences.append((before[-1][2], after[0][1]))
-    return speech, silences
-
-
-def _quietest(speech: Speech, index: int) -> int:
-    """The sample at which to cut between word `index` and the next."""
-    _, start, end = speech.words[index]
-    _, following, last = speech.words[index + 1]
-    low = max(end - _SEARCH, (start + end) / 2)  # never into the heart of a short word
-    high = min(following + _SEARCH, (following + last) / 2)
-    width = round(_QUIET * SAMPLE_RATE)
-    first = round(low * SAMPLE_RATE)
-    power = np.square(speech.samples[first : round(high * SAMPLE_RATE)].astype(np.float64))
-    if len(power) <= width:
-        return round(end * SAMPLE_RATE)
-    sums = np.convolve(power, np.ones(width), mode="valid")
-    return first + int(sums.argmin()) + width // 2
 
 
 def _ms(seconds: float) -> float:

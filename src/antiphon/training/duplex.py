@@ -70,6 +70,7 @@ class DuplexBatch(NamedTuple):
     energy: Tensor  # float
     valid: Tensor  # bool
     speak: Tensor  # bool: frames whose codes are trained on
+    late: Tensor  # bool: frames whose text is not
     spelled: Tensor  # CTC targets, concatenated
     spelled_lengths: Tensor  # [B]
     positions: Tensor  # [B] of what CTC writes
@@ -93,7 +94,7 @@ class DuplexObjective(nn.Module):
         z, vectors = duplex(batch.mel, batch.own)
         heads = duplex.heads(z)
         valid = batch.valid
-        text = _stream_loss(heads.text, batch.text, valid, config.text_pad)
+        text = _stream_loss(heads.text, batch.text, valid & ~batch.late, config.text_pad)
         caller = _stream_loss(heads.caller_text, batch.caller_text, valid, config.caller_pad)
         call = _stream_loss(heads.call, batch.call, valid, config.call_pad)
         spoken = batch.speak & valid
@@ -330,6 +331,7 @@ def collate(
         energy=torch.from_numpy(energy),
         valid=torch.from_numpy(valid),
         speak=speak,
+        late=stack("late") > 0,
         spelled=torch.tensor([i for ids in spelled for i in ids], dtype=torch.int64),
         spelled_lengths=torch.tensor([len(ids) for ids in spelled]),
         positions=torch.tensor([sizes.encoder.written * crop.frames for crop in crops]),

@@ -35,6 +35,7 @@ class Timing(BaseModel):
 
     lead: int = 3
     opening: int = 1  # lead of a turn's first piece: waiting longer would only add silence
+    stopping: float = 0.42  # s over a caller who breaks in after which going on is no example
     lag: int = 3
     eagerness: float = 1.0  # nats, when running: antiphon.model.step.FrameStep
     yielding: float = 0.0  # likewise
@@ -44,6 +45,8 @@ class Timing(BaseModel):
 class Streams:
     """All arrays are [T], int64; `tone` is -1 where the caller says nothing.
 
+    late: 1 where the agent talks on over a caller who broke in, and should have stopped: it is to
+        see what it is to get out of, and not to learn to stay there.
     delivery: how the agent speaks, and whether it was `directed` to, whatever the caller's voice.
     """
 
@@ -53,6 +56,7 @@ class Streams:
     voice: Ints
     turn: Ints
     tone: Ints
+    late: Ints
     delivery: Delivery = OWN
     directed: bool = False
 
@@ -117,6 +121,7 @@ def align(
     zeros = np.zeros(frames, dtype=np.int64)
     text, caller_text, call = zeros.copy(), zeros.copy(), zeros.copy()
     voice, turn_state, tone = zeros.copy(), zeros.copy(), zeros.copy() - 1
+    late = zeros.copy()
     turns = [event for event in events if event.kind == "turn"]
     asides = [event for event in events if event.kind in ("backchannel", "side_talk")]
     for turn in [*turns, *asides]:
@@ -131,8 +136,12 @@ def align(
             state = BACKCHANNELLING if turn.kind == "backchannel" else SPEAKING
             turn_state[max(first - 1, 0) : last] = state
             if "broken_at" in turn.data:
-                turn_state[_frame(turn.data["broken_at"]) : last] = YIELDING
-        elif turn.kind == "turn":
+                asked = _frame(turn.data["broken_at"])
+                turn_state[asked:last] = YIELDING
+                if turn.end - turn.data["broken_at"] > timing.stopping:
+                    late[asked:last] = 1
+        elif turn.kind == "turn" and turn.data.get("voice") != "recorded":
+            # A recording that stands in for a caller has a tone that nobody has told.
             tone[first : last + 1] = TONE_IDS.get(str(turn.data.get("tone", "neutral")), 0)
     for word in words:
         if word.speaker == "caller":
@@ -152,7 +161,7 @@ def align(
     said: dict[str, Any] = reply.data if reply is not None else {}
     how = Delivery(said.get("style"), said.get("speed"))
     directed = bool(said.get("directed"))
-    return Streams(text, caller_text, call, voice, turn_state, tone, how, directed)
+    return Streams(text, caller_text, call, voice, turn_state, tone, late, how, directed)
 
 
 CHARACTERS = " abcdefghijklmnopqrstuvwxyz'"

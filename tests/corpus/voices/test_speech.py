@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from antiphon.corpus.voices.speech import Manner, align, finish, levelled, respelt, sayable
+from antiphon.corpus.voices.manner import Manner
+from antiphon.corpus.voices.speech import align, finish, levelled, respelt, sayable
 from antiphon.errors import VoiceError
 
 

@@ -13,8 +13,9 @@ from antiphon.corpus.voices import espeak, flite, pico
 from antiphon.corpus.voices.espeak import EspeakVoice
 from antiphon.corpus.voices.festival import AgentVoice, Festival, FestivalVoice
 from antiphon.corpus.voices.flite import FliteVoice
+from antiphon.corpus.voices.manner import Manner, any_manner
 from antiphon.corpus.voices.pico import PicoVoice
-from antiphon.corpus.voices.speech import Manner, Speech, Voice, any_manner
+from antiphon.corpus.voices.speech import Speech, Voice
 from antiphon.errors import VoiceError
 
 __all__ = ["GROUPS", "Group", "Manner", "Speech", "Voice", "Voices"]

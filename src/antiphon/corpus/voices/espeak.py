@@ -16,15 +16,9 @@ from typing import Any, ClassVar
 import numpy as np
 
 from antiphon.corpus.conversation import Speaker
-from antiphon.corpus.voices.speech import (
-    AS_MADE,
-    CASUAL,
-    EngineVoice,
-    Manner,
-    Sound,
-    Spellings,
-    Timed,
-)
+from antiphon.corpus.voices.engine import EngineVoice
+from antiphon.corpus.voices.manner import AS_MADE, Manner
+from antiphon.corpus.voices.speech import CASUAL, Sound, Spellings, Timed
 from antiphon.errors import VoiceError
 
 ACCENTS = {  # name here -> voice of espeak-ng

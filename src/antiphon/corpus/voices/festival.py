@@ -23,12 +23,10 @@ import numpy.typing as npt
 import soundfile as sf
 
 from antiphon.corpus.conversation import Speaker
+from antiphon.corpus.voices.engine import EngineVoice
+from antiphon.corpus.voices.manner import AS_MADE, DELIVERIES, Manner
 from antiphon.corpus.voices.speech import (
-    AS_MADE,
     CASUAL,
-    DELIVERIES,
-    EngineVoice,
-    Manner,
     Sound,
     Speech,
     Spellings,

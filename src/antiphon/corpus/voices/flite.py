@@ -17,15 +17,9 @@ import numpy as np
 import numpy.typing as npt
 
 from antiphon.corpus.conversation import Speaker
-from antiphon.corpus.voices.speech import (
-    AS_MADE,
-    CASUAL,
-    EngineVoice,
-    Manner,
-    Sound,
-    Spellings,
-    Timed,
-)
+from antiphon.corpus.voices.engine import EngineVoice
+from antiphon.corpus.voices.manner import AS_MADE, Manner
+from antiphon.corpus.voices.speech import CASUAL, Sound, Spellings, Timed
 from antiphon.errors import VoiceError
 
 VOICES = ("rms", "awb", "slt", "kal16")

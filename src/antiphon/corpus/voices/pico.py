@@ -12,16 +12,11 @@ from typing import Any, ClassVar
 import numpy as np
 
 from antiphon.corpus.conversation import Speaker
+from antiphon.corpus.voices.engine import EngineVoice
 from antiphon.corpus.voices.flite import synthesise
 from antiphon.corpus.voices.forced import carried_over
-from antiphon.corpus.voices.speech import (
-    AS_MADE,
-    CASUAL,
-    EngineVoice,
-    Manner,
-    Sound,
-    Spellings,
-)
+from antiphon.corpus.voices.manner import AS_MADE, Manner
+from antiphon.corpus.voices.speech import CASUAL, Sound, Spellings
 from antiphon.errors import VoiceError
 
 VOICES = ("en-US", "en-GB")

@@ -9,10 +9,9 @@ from __future__ import annotations
 import random
 import re
 import unicodedata
-from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -20,6 +19,7 @@ import numpy.typing as npt
 from antiphon.audio import SAMPLE_RATE
 from antiphon.audio.resample import resample
 from antiphon.corpus.conversation import Speaker
+from antiphon.corpus.voices.manner import AS_MADE, Manner
 from antiphon.errors import VoiceError
 
 Floats = npt.NDArray[np.float32]
@@ -31,6 +31,8 @@ _RMS = 0.06  # of the loud parts: -24.4 dBFS
 _PEAK = 0.9
 _BEFORE, _AFTER = 0.03, 0.09  # s kept around the words: closures before, decay after
 _FADE = 80  # samples
+_SEARCH = 0.06  # s around a word boundary in which a cut looks for quiet
+_QUIET = 0.01  # s over which quiet is measured
 _UNSAYABLE = re.compile(r"[^a-z' ,.?!]+")
 
 
@@ -58,83 +60,6 @@ class Voice(Protocol):
     def speak(self, text: str, rng: random.Random, tone: str = "neutral") -> Speech: ...
 
 
-class EngineVoice(ABC):
-    """A caller that an engine speaks for: somebody's manner, and people's ways with some words."""
-
-    manner: Manner
-    spellings: ClassVar[Spellings]
-
-    @property
-    @abstractmethod
-    def name(self) -> str:
-        """As the corpus records it."""
-
-    def speak(self, text: str, rng: random.Random, tone: str = "neutral") -> Speech:
-        """Say the text. Raises VoiceError without the engine, or for text it cannot say."""
-        text = sayable(text)
-        manner = self.manner.varied(rng, tone)
-        spelt = respelt(text, self.spellings, rng)
-        line = " ".join(token for tokens in spelt for token in tokens)
-        samples, rate, tokens = self.sound(line, manner, rng)
-        return finish(samples, rate, align(text, spelt, tokens, self.name), manner)
-
-    @abstractmethod
-    def sound(self, line: str, manner: Manner, rng: random.Random) -> Sound:
-        """The engine's samples for a line as it is spelt for it, their rate in Hz, and the times
-        of its tokens. Tempo and pitch are the engine's; tract, tilt and loudness come after it.
-        """
-
-
-@dataclass(frozen=True)
-class Manner:
-    """How something is said; 1 is the voice as its maker left it.
-
-    stretch: duration. pitch, swing: mean of F0 and its movement. tract: frequencies of the
-    finished sound are multiplied by it (a shorter vocal tract), its duration is kept.
-    tilt: dB an octave above 500 Hz: a tense voice is brighter, a tired one duller. loud: dB.
-    """
-
-    stretch: float = 1.0
-    pitch: float = 1.0
-    swing: float = 1.0
-    tract: float = 1.0
-    tilt: float = 0.0
-    loud: float = 0.0
-
-    def varied(self, rng: random.Random, tone: str = "neutral") -> Manner:
-        """This manner in one utterance: nobody speaks twice alike, and tone shows in all of it."""
-        mood = _TONES.get(tone, AS_MADE)
-        return Manner(
-            stretch=self.stretch * mood.stretch * rng.uniform(0.93, 1.07),
-            pitch=self.pitch * mood.pitch * rng.uniform(0.97, 1.03),
-            swing=self.swing * mood.swing * rng.uniform(0.9, 1.1),
-            tract=self.tract,
-            tilt=self.tilt + mood.tilt,
-            loud=self.loud + mood.loud,
-        )
-
-
-AS_MADE = Manner()
-
-# What a tone does to a manner: tempo, pitch and loudness by the signs and the rough size of
-# Murray & Arnott 1993 (table 1: anger, sadness, happiness), tilt by their voice quality.
-_TONES = {
-    "annoyed": Manner(stretch=0.76, pitch=1.16, swing=1.6, tilt=4.0, loud=6.0),
-    "hesitant": Manner(stretch=1.4, pitch=0.9, swing=0.5, tilt=-4.0, loud=-6.0),
-    "cheerful": Manner(stretch=0.95, pitch=1.38, swing=2.0, tilt=1.0, loud=1.5),
-}
-
-# The agent's styles, a step apart from one another in tempo, pitch and loudness: each can be told
-# by each. Pitch moves with the tract (lips spread in a smile, rounded in an apology; Ohala 1980).
-DELIVERIES = {
-    "neutral": AS_MADE,
-    "calm": Manner(stretch=1.16, tract=0.965, loud=-2.0),
-    "warm": Manner(stretch=0.93, tract=1.07, loud=1.5),
-    "brisk": Manner(stretch=0.86, tract=1.035, loud=3.0),
-    "apologetic": Manner(stretch=1.08, tract=0.93, loud=-4.0),
-}
-
-
 # What people's mouths make of words that dictionaries, and so all engines, spell out: /t, d/ lost
 # before another consonant (Guy 1980), weak forms of function words, and the common other ways to
 # say what a café sells. word -> (probability, ways to spell it).
@@ -154,16 +79,6 @@ CASUAL: Spellings = {
     "milk": (0.1, ("melk",)),
     "want": (0.15, ("wan",)),
 }
-
-
-def any_manner(rng: random.Random) -> Manner:
-    """A caller: somebody's tempo, pitch and vocal tract."""
-    return Manner(
-        stretch=rng.uniform(0.64, 1.1),
-        pitch=rng.uniform(0.82, 1.24),
-        swing=rng.uniform(0.6, 1.8),
-        tract=rng.uniform(0.85, 1.18),
-    )
 
 
 def sayable(text: str) -> str:
@@ -271,3 +186,41 @@ def faded(x: Floats, length: int = _FADE) -> Floats:
     x[: len(ramp)] *= ramp
     x[len(x) - len(ramp) :] *= ramp[::-1]
     return x
+
+
+def with_pauses(
+    speech: Speech, pauses: Sequence[tuple[int, float]]
+) -> tuple[Speech, list[tuple[float, float]]]:
+    """The speech with silence put in after some words: (index of the word, seconds) each.
+
+    The cut is made where the sound is quietest near the boundary. Returns the silences' (start,
+    end) in the new speech too. Pauses after a word that is not there or the last are left out.
+    """
+    silences: list[tuple[float, float]] = []
+    for index, seconds in sorted(pauses):
+        if not 0 <= index < len(speech.words) - 1:
+            continue
+        cut = _quietest(speech, index)
+        gap = np.zeros(round(seconds * SAMPLE_RATE), np.float32)
+        parts = (faded(speech.samples[:cut]), gap, faded(speech.samples[cut:]))
+        at, shift = cut / SAMPLE_RATE, len(gap) / SAMPLE_RATE
+        before = [(text, a, min(b, at)) for text, a, b in speech.words[: index + 1]]
+        after = [(text, max(a, at) + shift, b + shift) for text, a, b in speech.words[index + 1 :]]
+        speech = Speech(np.concatenate(parts), (*before, *after), speech.start, speech.end + shift)
+        silences.append((before[-1][2], after[0][1]))
+    return speech, silences
+
+
+def _quietest(speech: Speech, index: int) -> int:
+    """The sample at which to cut between word `index` and the next."""
+    _, start, end = speech.words[index]
+    _, following, last = speech.words[index + 1]
+    low = max(end - _SEARCH, (start + end) / 2)  # never into the heart of a short word
+    high = min(following + _SEARCH, (following + last) / 2)
+    width = round(_QUIET * SAMPLE_RATE)
+    first = round(low * SAMPLE_RATE)
+    power = np.square(speech.samples[first : round(high * SAMPLE_RATE)].astype(np.float64))
+    if len(power) <= width:
+        return round(end * SAMPLE_RATE)
+    sums = np.convolve(power, np.ones(width), mode="valid")
+    return first + int(sums.argmin()) + width // 2

@@ -18,9 +18,9 @@ from antiphon.audio.io import write
 from antiphon.corpus import digits as spoken_digits
 from antiphon.corpus.calls import Call
 from antiphon.corpus.grammar import Slots, Spoken, join
-from antiphon.corpus.mix import with_pauses
 from antiphon.corpus.scenario import Scenario
 from antiphon.corpus.voices import Voice, Voices
+from antiphon.corpus.voices.speech import with_pauses
 from antiphon.errors import CorpusError
 from antiphon.evaluation.script import Clip
 from antiphon.evaluation.stimuli.apart import of_test
