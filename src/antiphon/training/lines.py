@@ -18,6 +18,8 @@ from antiphon.audio.mel import filterbanks, torch_log_mel, warp_grid
 
 Floats = npt.NDArray[np.float32]
 
+_LIGHT = 0.3  # share of the calls that come over a good line: a headset, a browser, a quiet room
+_HARM = 0.15  # ... and how much of the augmentation they get
 _ECHO = 0.35  # share of the calls in which the agent hears itself
 _ECHO_LOSS = (4.0, 36.0)  # dB under its own level
 
@@ -49,13 +51,13 @@ class LineMel:
         agent: what the agent says meanwhile, B arrays of the same lengths; it comes back as an
         echo in some of them.
         """
-        line = self.line.at(level)
+        lines = self.line.at(level), self.line.at(_HARM * level)
         padded = np.zeros((len(samples), length), dtype=np.float32)
         for row, x in enumerate(samples):
             if agent is not None and rng.random() < _ECHO * level:
                 x = add_echo(x, agent[row], rng, loss_db=_ECHO_LOSS)
             padded[row, : len(x)] = x
-            padded[row] = line(padded[row], rng)
+            padded[row] = lines[rng.random() < _LIGHT](padded[row], rng)
         middle = len(self.banks) // 2
         picks = np.clip(np.round(middle + rng.normal(size=len(samples)) * 4.5 * level), 0, 24)
         banks = self.banks[torch.from_numpy(picks.astype(np.int64))]
