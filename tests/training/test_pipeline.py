@@ -124,6 +124,10 @@ def test_what_a_recipe_keeps_of_its_start_is_in_the_mean(place: Path, bundle: Pa
     assert any(not torch.equal(before[name], after[name]) for name in after)
     for name, value in mean.items():
         torch.testing.assert_close(value, 0.25 * before[name] + 0.75 * after[name])
+    kept = replace(shop, recipe=tuned.model_copy(update={"keep": 0.25, "keep_ears": 0.5}))
+    for name, value in trained(kept).state_dict().items():
+        share = 0.5 if name.startswith("encoder.") else 0.25
+        torch.testing.assert_close(value, share * before[name] + (1 - share) * after[name])
 
 
 def test_nothing_trained_is_said_plainly(place: Path, bundle: Path) -> None:

@@ -394,8 +394,8 @@ def trained(shop: Workshop) -> Duplex:
     duplex.load_state_dict(_strip(saved["network"], "duplex."))
     if recipe.lora is not None:
         duplex = merge(duplex)
-    if recipe.start is not None and recipe.keep:
-        keep_some(duplex, recipe.start, shop.calls, recipe.keep)
+    if recipe.start is not None and (recipe.keep or recipe.keep_ears):
+        keep_some(duplex, recipe.start, shop.calls, recipe.keep, recipe.keep_ears)
     return duplex
 
 

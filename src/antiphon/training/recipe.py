@@ -75,6 +75,7 @@ class Recipe(_Part):
     codec: Path  # the codec's recipe, or a folder of trained weights
     start: Path | None = None  # a bundle to fine-tune from
     keep: float = Field(0.0, ge=0, lt=1)  # of `start`: share of its weights in the bundle's mean
+    keep_ears: float | None = Field(None, ge=0, lt=1)  # likewise, of the ears alone
     lora: LoraPart | None = None
     pieces: int = 700
     timing: Timing = Timing()
@@ -89,9 +90,11 @@ class Recipe(_Part):
     processes: int = 1
     precision: str = "bf16-mixed"
 
-    @field_validator("keep")
+    @field_validator("keep", "keep_ears")
     @classmethod
-    def _keeps_what_it_starts_from(cls, keep: float, info: ValidationInfo) -> float:
+    def _keeps_what_it_starts_from(
+        cls, keep: float | None, info: ValidationInfo
+    ) -> float | None:
         if keep and info.data.get("start") is None:
             raise ValueError("is a share of the bundle that `start` names, and none is named")
         return keep

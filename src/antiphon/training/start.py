@@ -56,8 +56,11 @@ def start_from(duplex: Duplex, bundle: Path, calls: CallVocabulary) -> None:
     duplex.load_state_dict(_weights(duplex, bundle, calls))
 
 
-def keep_some(duplex: Duplex, bundle: Path, calls: CallVocabulary, share: float) -> None:
-    """Move `duplex` back by `share` of the way to the bundle that its training began from.
+def keep_some(
+    duplex: Duplex, bundle: Path, calls: CallVocabulary, share: float, ears: float | None = None
+) -> None:
+    """Move `duplex` back by `share` of the way to the bundle that its training began from, its ears
+    (the encoder) by `ears` where that is given.
 
     The mean of weights before and after a fine-tuning keeps more of what was known, and often
     hears better than either (Wortsman et al. 2022, arXiv 2109.01903). What the bundle does not
@@ -68,7 +71,13 @@ def keep_some(duplex: Duplex, bundle: Path, calls: CallVocabulary, share: float)
     """
     own = duplex.state_dict()
     before = _weights(duplex, bundle, calls)
-    duplex.load_state_dict({name: own[name].lerp(before[name], share) for name in own})
+    shares = {True: share if ears is None else ears, False: share}
+    duplex.load_state_dict(
+        {
+            name: value.lerp(before[name], shares[name.startswith("encoder.")])
+            for name, value in own.items()
+        }
+    )
 
 
 def _weights(duplex: Duplex, bundle: Path, calls: CallVocabulary) -> dict[str, torch.Tensor]:
