@@ -92,9 +92,7 @@ class Recipe(_Part):
 
     @field_validator("keep", "keep_ears")
     @classmethod
-    def _keeps_what_it_starts_from(
-        cls, keep: float | None, info: ValidationInfo
-    ) -> float | None:
+    def _keeps_what_it_starts_from(cls, keep: float | None, info: ValidationInfo) -> float | None:
         if keep and info.data.get("start") is None:
             raise ValueError("is a share of the bundle that `start` names, and none is named")
         return keep
