@@ -143,7 +143,7 @@ def test_the_small_network_learns_to_make_the_right_call(flat: Flat) -> None:
     made = task(flat, duplex)
     optimiser = torch.optim.AdamW(made.network.parameters(), lr=4e-3)
     assert isinstance(made.network, DuplexObjective)
-    for step in range(120):
+    for step in range(200):
         loss, terms = made.loss(made.network, made.batch(step, 0, 0.0))
         optimiser.zero_grad()
         loss.backward()
