@@ -37,6 +37,16 @@ def test_the_cafe_recipes_read_and_their_paths_exist(name: str) -> None:
             "duplex: {steps: 1}\n",
             "`keep`: .*none is named",
         ),
+        (
+            "name: x\nscenario: s\ncodec: c\nkeep_ears: 0.4\ncorpus: {conversations: 2}\n"
+            "duplex: {steps: 1}\n",
+            "`keep_ears`: .*none is named",
+        ),
+        (
+            "name: x\nscenario: s\ncodec: c\ntiming: {opening: -1}\ncorpus: {conversations: 2}\n"
+            "duplex: {steps: 1}\n",
+            "timing.opening",
+        ),
         ("- just\n- a list\n", "mapping"),
         ("name: [unclosed\n", "YAML"),
         ("", "mapping"),

@@ -71,13 +71,11 @@ def keep_some(
     """
     own = duplex.state_dict()
     before = _weights(duplex, bundle, calls)
-    shares = {True: share if ears is None else ears, False: share}
-    duplex.load_state_dict(
-        {
-            name: value.lerp(before[name], shares[name.startswith("encoder.")])
-            for name, value in own.items()
-        }
-    )
+
+    def kept(name: str) -> float:
+        return ears if ears is not None and name.startswith("encoder.") else share
+
+    duplex.load_state_dict({name: own[name].lerp(before[name], kept(name)) for name in own})
 
 
 def _weights(duplex: Duplex, bundle: Path, calls: CallVocabulary) -> dict[str, torch.Tensor]:

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 from antiphon.audio import FRAME, SAMPLE_RATE
 from antiphon.corpus.calls import Call, CallVocabulary
@@ -34,7 +34,9 @@ class Timing(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     lead: int = 3
-    opening: int = 1  # lead of a turn's first piece: waiting longer would only add silence
+    opening: int = Field(
+        1, ge=0
+    )  # lead of a turn's first piece: waiting longer would only add silence
     stopping: float = 0.42  # s over a caller who breaks in after which going on is no example
     lag: int = 3
     eagerness: float = 1.0  # nats, when running: antiphon.model.step.FrameStep

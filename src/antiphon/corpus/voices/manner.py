@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Manner:
-    """How something is said; 1 is the voice as its maker left it.
+    """How something is said; the defaults are the voice as its maker left it.
 
     stretch: duration. pitch, swing: mean of F0 and its movement. tract: frequencies of the
     finished sound are multiplied by it (a shorter vocal tract), its duration is kept.
@@ -48,10 +48,10 @@ class Manner:
             loud=self.loud + mood.loud + rng.uniform(-3.0, 3.0),
             bend=self.bend + mood.bend + rng.uniform(-1.0, 1.0),
             lilt=self.lilt + mood.lilt * rng.uniform(0.8, 1.2),
-            laugh=mood.laugh * rng.uniform(0.8, 1.2),
+            laugh=self.laugh + mood.laugh * rng.uniform(0.8, 1.2),
             rough=self.rough + mood.rough * rng.uniform(0.8, 1.2),
             breath=self.breath + mood.breath * rng.uniform(0.8, 1.2),
-            halting=mood.halting,
+            halting=self.halting + mood.halting,
         )
 
 
