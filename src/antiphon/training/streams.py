@@ -34,9 +34,8 @@ class Timing(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     lead: int = 3
-    opening: int = Field(
-        1, ge=0
-    )  # lead of a turn's first piece: waiting longer would only add silence
+    # The lead of a turn's first piece: with 0 it comes in the step that sounds it. More is silence.
+    opening: int = Field(default=1, ge=0)
     stopping: float = 0.42  # s over a caller who breaks in after which going on is no example
     lag: int = 3
     eagerness: float = 1.0  # nats, when running: antiphon.model.step.FrameStep
