@@ -1,11 +1,14 @@
 from __future__ import annotations
 
+import math
 import resource
 
 import torch
 
+from antiphon.model.config import PAD
+from antiphon.model.duplex import Heads
 from antiphon.model.state import State
-from antiphon.model.step import Inputs, Outputs
+from antiphon.model.step import FrameStep, Inputs, Outputs
 from tests.model.tiny import frame_step, inputs
 
 
@@ -100,3 +103,60 @@ def test_the_state_and_the_process_never_grow() -> None:
     assert {name: value.shape for name, value in state.items()} == sizes
     assert all(torch.isfinite(value).all() for value in state.values())
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss < memory * 1.05 + 20_000
+
+
+def believing(ready: float, call: float, voice: float, due: float) -> FrameStep:
+    """A step whose network gives a piece, a call and the caller's voice these probabilities."""
+    step = frame_step()
+    step.due = due
+    real = step.duplex.heads
+
+    def logits(like: torch.Tensor, chosen: int, share: float) -> torch.Tensor:
+        made = torch.full_like(like, -30.0)
+        made[:, PAD], made[:, chosen] = math.log(1 - share), math.log(share)
+        return made
+
+    def heads(z: torch.Tensor) -> Heads:
+        found = real(z)
+        return found._replace(
+            text=logits(found.text, 9, ready),
+            call=logits(found.call, 7, call),
+            voice=torch.full_like(found.voice, math.log(voice / (1 - voice))),
+        )
+
+    step.duplex.heads = heads  # type: ignore[method-assign]
+    return step
+
+
+def decisions(step: FrameStep, frames: int, force: int = -1) -> list[tuple[int, int]]:
+    """(text, call) of the first frames of a call."""
+    state, made = step.initial_state(1), []
+    given = inputs(1, 3, temperature=0.0)._replace(force_text=torch.tensor([force]))
+    with torch.no_grad():
+        for _ in range(frames):
+            outputs, state = step(given, state)
+            made.append((int(outputs.agent_text), int(outputs.call)))
+    return made
+
+
+def test_a_reply_begins_once_it_is_likelier_due_than_not() -> None:
+    # Due after each frame: .20, .34, .45, .52.
+    made = decisions(believing(ready=0.2, call=0.01, voice=0.001, due=0.5), 4)
+    assert made == [(PAD, PAD)] * 3 + [(9, PAD)]
+    assert decisions(believing(0.2, 0.01, 0.001, due=0.3), 2) == [(PAD, PAD), (9, PAD)]
+    assert decisions(believing(0.2, 0.01, 0.001, due=1.0), 60) == [(PAD, PAD)] * 60
+
+
+def test_a_reply_that_is_overdue_makes_the_call_that_goes_with_it() -> None:
+    # .15 of the .20 that something begins are with the call, of the .20 a fourth.
+    assert decisions(believing(0.2, 0.15, 0.001, due=0.3), 2)[-1] == (9, 7)
+    assert decisions(believing(0.2, 0.05, 0.001, due=0.3), 2)[-1] == (9, PAD)
+
+
+def test_nothing_is_due_while_the_caller_speaks_or_the_agent_is_told_to_be_silent() -> None:
+    assert decisions(believing(0.2, 0.01, voice=0.99, due=0.3), 40) == [(PAD, PAD)] * 40
+    assert decisions(believing(0.2, 0.01, 0.001, due=0.3), 40, force=PAD) == [(PAD, PAD)] * 40
+
+
+def test_a_doubt_is_forgotten() -> None:
+    assert decisions(believing(0.02, 0.001, 0.001, due=0.3), 200) == [(PAD, PAD)] * 200

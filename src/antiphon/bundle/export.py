@@ -245,7 +245,8 @@ def write(
     Raises:
         BundleError: the exported graph does not do what the network does.
     """
-    step = FrameStep(duplex, codec.decoder, timing.eagerness, timing.yielding).eval()
+    habits = timing.eagerness, timing.yielding, timing.due
+    step = FrameStep(duplex, codec.decoder, *habits).eval()
     model, specs = to_onnx(step)
     model = plain_products(model)
     places = weights.match(model, {f"step.{n}": p for n, p in step.state_dict().items()})

@@ -17,6 +17,7 @@ from antiphon.model.frontend import MelFrontend
 from antiphon.model.state import State, keep_idle, prefixed, reset_slots, scope
 
 _NEVER = 1e4  # nats: PAD is out of the question
+_KEPT = 0.9  # a frame: how much of the belief that a reply was due lasts while nobody speaks
 
 
 class Decoder(Protocol):
@@ -68,13 +69,23 @@ class FrameStep(nn.Module):
         need be the likeliest choice, and a greedy agent would wait for ever.
     yielding: nats by which ending its turn is preferred to going on while it hears the caller,
         for the same reason.
+    due: a reply begins once it is likelier than this that it should have begun by now; 1: never
+        for that reason. In the corpus no agent misses its moment, so a network that has let it
+        pass believes that the caller will go on, and waits for ever. The belief is what the
+        network itself gave to beginning, frame by frame; it fades, and at once when the caller
+        speaks.
     """
 
     def __init__(
-        self, duplex: Duplex, decoder: Decoder, eagerness: float = 0.0, yielding: float = 0.0
+        self,
+        duplex: Duplex,
+        decoder: Decoder,
+        eagerness: float = 0.0,
+        yielding: float = 0.0,
+        due: float = 1.0,
     ) -> None:
         super().__init__()
-        self.eagerness, self.yielding = eagerness, yielding
+        self.eagerness, self.yielding, self.due = eagerness, yielding, due
         self.frontend = MelFrontend()
         self.duplex = duplex
         self.decoder = decoder
@@ -83,6 +94,7 @@ class FrameStep(nn.Module):
         """A new call in every slot; all zeros."""
         return {
             "line": self.frontend.initial_state(batch),
+            "due": torch.zeros(batch),
             **prefixed("duplex", self.duplex.initial_state(batch)),
             **prefixed("decoder", self.decoder.initial_state(batch)),
         }
@@ -98,11 +110,18 @@ class FrameStep(nn.Module):
         heads = self.duplex.heads(z)
         text_noise, code_noise = inputs.temperature[0], inputs.temperature[1]
         quiet = own["recent.pieces"][:, 0] <= END  # the agent's turn is over, or none has begun
+        ready = 1 - heads.text.softmax(-1)[:, PAD]
+        kept = _KEPT * state["due"] * (1 - heads.voice.sigmoid())
+        # What is told to be silent owes nobody a reply.
+        due = (1 - (1 - kept) * (1 - ready)) * (quiet & (inputs.force_text < 0))
+        now = due > self.due
         call = self._open(heads.call, quiet, self.eagerness)
+        call = torch.where(now[:, None], self._given(heads.call, ready), call)
         call = call.masked_fill(~inputs.call_mask, float("-inf")).argmax(-1)
         # A call opens with the reply that tells of it: what is done is never left unsaid.
         told = quiet & (call != PAD)
-        text = self._open(self._open(heads.text, quiet, self.eagerness), told, _NEVER)
+        text = self._open(self._open(heads.text, quiet, self.eagerness), told | now, _NEVER)
+        text = self._end(text, -_NEVER * now.to(text.dtype))
         if self.yielding:
             text = self._end(text, self.yielding * heads.voice.sigmoid() * ~quiet)
         text = (text + text_noise * inputs.noise_text).argmax(-1)
@@ -116,6 +135,7 @@ class FrameStep(nn.Module):
         audio, decoder = self.decoder.step(codes, inputs.noise_audio, scope(state, "decoder"))
         new: State = {
             "line": line,
+            "due": due,
             **prefixed(
                 "duplex", {**network, **self.duplex.remember(own, text, heard, call, codes)}
             ),
@@ -124,7 +144,7 @@ class FrameStep(nn.Module):
         outputs = Outputs(
             agent=audio,
             agent_text=text,
-            text_ready=1 - heads.text.softmax(-1)[:, PAD],
+            text_ready=ready,
             caller_text=heard,
             call=call,
             codes=codes,
@@ -143,6 +163,16 @@ class FrameStep(nn.Module):
         """Logits [B, V] with PAD made less likely by `nats` in the slots [B] that are true."""
         less = nats * slots.to(logits.dtype)
         return torch.cat([logits[:, :1] - less[:, None], logits[:, 1:]], dim=1)
+
+    @staticmethod
+    def _given(logits: Tensor, ready: Tensor) -> Tensor:
+        """Log-probabilities of the call [B, V], given that a reply begins in this frame.
+
+        A call comes with its reply, so of PAD's share only what the reply has without one is left.
+        """
+        share = logits.softmax(-1)
+        without = (share[:, :1] - (1 - ready[:, None])).clamp(min=1e-6)
+        return torch.cat([without, share[:, 1:].clamp(min=1e-9)], dim=1).log()
 
     @staticmethod
     def _end(logits: Tensor, nats: Tensor) -> Tensor:

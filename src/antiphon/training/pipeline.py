@@ -287,7 +287,7 @@ def _set_mel_scale(encoder: Encoder, task: HearingTask) -> None:
 
 
 def _duplex(shop: Workshop) -> None:
-    part = shop.recipe.duplex
+    part, timing = shop.recipe.duplex, shop.recipe.timing
     if (shop.folder / "duplex" / "final.pt").exists():
         return
     codec, tokenizer = shop.codec(), Tokenizer.load(shop.tokenizer_path)
@@ -300,9 +300,9 @@ def _duplex(shop: Workshop) -> None:
         flat,
         tokenizer,
         shop.calls,
-        shop.recipe.timing,
+        timing,
         part.losses,
-        rollout=Rollout(cases(shop), tokenizer, shop.calls, eagerness=shop.recipe.timing.eagerness),
+        rollout=Rollout(cases(shop), tokenizer, shop.calls, timing.eagerness, timing.due),
         batch_seconds=part.batch_seconds,
         longest=part.longest,
         seed=part.seed,

@@ -64,12 +64,13 @@ def hold(
     after: int = 70,
     temperature: tuple[float, float] = (0.0, 0.4),
     eagerness: float = 0.0,
+    due: float = 1.0,
     seed: int = 0,
 ) -> list[Held]:
     """Stream every case in a slot of its own, then `after` frames of silence."""
     config, batch = duplex.config, len(cases)
     device = next(duplex.parameters()).device
-    step = FrameStep(duplex, _Mute(), eagerness).eval().to(device)
+    step = FrameStep(duplex, _Mute(), eagerness, due=due).eval().to(device)
     frames = [-(-len(case.samples) // FRAME) for case in cases]
     total = max(frames) + after
     line = np.zeros((batch, total * FRAME), dtype=np.float32)
@@ -125,11 +126,12 @@ class Rollout:
         sets: Mapping[str, Sequence[Case]],
         tokenizer: Tokenizer,
         calls: CallVocabulary,
-        at_once: int = 32,
         eagerness: float = 0.0,
+        due: float = 1.0,
+        at_once: int = 32,
     ) -> None:
         self.sets, self.tokenizer, self.calls, self.at_once = sets, tokenizer, calls, at_once
-        self.eagerness = eagerness
+        self.eagerness, self.due = eagerness, due
 
     def run(self, duplex: Duplex) -> Metrics:
         """For each set: share of cases with exactly the right calls, answered, caller CER."""
@@ -139,7 +141,14 @@ class Rollout:
             right = answered = errors = characters = 0
             for start in range(0, len(ordered), self.at_once):
                 part = ordered[start : start + self.at_once]
-                outcomes = hold(duplex, part, self.tokenizer, self.calls, eagerness=self.eagerness)
+                outcomes = hold(
+                    duplex,
+                    part,
+                    self.tokenizer,
+                    self.calls,
+                    eagerness=self.eagerness,
+                    due=self.due,
+                )
                 for case, held in zip(part, outcomes, strict=True):
                     right += case.right(held.calls)
                     answered += held.first_word >= 0

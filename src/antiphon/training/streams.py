@@ -40,6 +40,7 @@ class Timing(BaseModel):
     lag: int = 3
     eagerness: float = 1.0  # nats, when running: antiphon.model.step.FrameStep
     yielding: float = 0.0  # likewise
+    due: float = Field(default=1.0, gt=0, le=1)  # likewise: when a reply is overdue
 
 
 @dataclass(frozen=True)
