@@ -1,10 +1,17 @@
 from __future__ import annotations
 
 import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
+from websockets.sync.client import connect
 
 from antiphon.cli.main import app
 from antiphon.errors import AntiphonError
@@ -58,3 +65,27 @@ def test_bad_options_are_one_sentence(options: list[str], says: str) -> None:
     result = cli.invoke(app, ["serve", *options])
     assert isinstance(result.exception, AntiphonError)
     assert says in str(result.exception)
+
+
+def test_the_engine_can_be_a_process_of_its_own(tiny_bundle: Path) -> None:
+    options = ["--apart", "--slots", "2", "--threads", "1", "--port", "0", "--no-keep"]
+    server = subprocess.Popen(
+        [sys.executable, "-m", "antiphon", "serve", str(tiny_bundle), *options],
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert server.stdout is not None
+    assert server.stdout.readline() == "Carries 2 calls at once on 1 thread(s), as given.\n"
+    found = re.search(r"at http://(\S+)", server.stdout.readline())
+    assert found is not None
+    children = Path(f"/proc/{server.pid}/task/{server.pid}/children").read_text().split()
+    (engine,) = map(int, children)
+    with connect(f"ws://{found[1]}/v1/realtime?model=tiny") as socket:
+        assert json.loads(socket.recv(timeout=20))["type"] == "session.created"
+    os.kill(server.pid, signal.SIGTERM)
+    assert server.wait(timeout=30) == 0
+    server.stdout.close()
+    end = time.monotonic() + 10
+    while Path(f"/proc/{engine}").exists():
+        assert time.monotonic() < end, "the engine is still there"
+        time.sleep(0.05)

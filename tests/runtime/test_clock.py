@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import re
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -494,7 +495,9 @@ def test_the_thread_beats_every_80_ms_and_rests_when_nobody_calls(running: Clock
     assert running.beats == beats
 
 
-def test_a_slow_beat_is_counted_and_made_up_for(agent: Agent) -> None:
+def test_a_slow_beat_is_counted_and_told_and_made_up_for(
+    agent: Agent, caplog: pytest.LogCaptureFixture
+) -> None:
     with Clock(agent, 1) as clock:
         slow = threading.Event()
 
@@ -507,6 +510,7 @@ def test_a_slow_beat_is_counted_and_made_up_for(agent: Agent) -> None:
         began = time.perf_counter()
         wait_for(lambda: clock.beats >= 10)
         assert clock.missed >= 1
+        assert re.search(r"beats on end were late, \d+ ms at the worst", caplog.text)
         assert time.perf_counter() - began < 1.5
         assert max(clock.process_seconds) >= 0.25
 

@@ -3,6 +3,10 @@ from __future__ import annotations
 import gc
 import sys
 
+import pytest
+
+from antiphon.runtime.priority import LOOP
+from antiphon.serving import pace
 from antiphon.serving.pace import steady
 
 
@@ -33,3 +37,15 @@ def test_a_thread_that_waits_gets_pythons_lock_sooner() -> None:
     with steady():
         assert sys.getswitchinterval() < before
     assert sys.getswitchinterval() == before
+
+
+@pytest.mark.parametrize("first", [True, False])
+def test_the_thread_that_enters_comes_first_if_it_is_to(
+    first: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[object] = []
+    monkeypatch.setattr(pace, "come_first", told.append)
+    monkeypatch.setattr(pace, "be_ordinary", lambda: told.append("ordinary"))
+    with steady(first=first):
+        assert told == ([LOOP] if first else [])
+    assert told == ([LOOP, "ordinary"] if first else [])

@@ -71,6 +71,13 @@ def run(
             help="Step the network before all other work of this machine, where it lets us.",
         ),
     ] = True,
+    apart: Annotated[
+        bool,
+        typer.Option(
+            "--apart/--together",
+            help="Step the network in a process of its own, away from the event loop.",
+        ),
+    ] = False,
     origin: Annotated[
         list[str] | None,
         typer.Option(help="A web origin whose pages may call, like https://shop.example."),
@@ -142,6 +149,7 @@ def run(
         from antiphon.runtime.agent import Agent
         from antiphon.serving.admission import Capacity
         from antiphon.serving.app import create_app
+        from antiphon.serving.cluster.beside import beside
         from antiphon.serving.config import ServerConfig
         from antiphon.serving.deploy.fleet import Deploying
         from antiphon.serving.logs import LogConfig
@@ -203,25 +211,32 @@ def run(
         board = Switchboard(watch.store.note if watch.store is not None else None)
         stages = [_guarded(agent, watch, board)] if guard else []
         places = None
+        capacity = None
         if elsewhere:
             held = cluster_clock(agent, config, replicas=replicas, address=cluster)
             places = stack.enter_context(held)
+        elif apart:
+            engine = beside(agent, config, watch_config.log, on_hung=watch.hung)
+            places = stack.enter_context(engine)
+            capacity = places.capacity
+            found(capacity)
         app = create_app(
             config,
             agent=agent,
+            capacity=capacity,
             observers=watch.observers,
             stages=stages,
             routers=watch.routers,
             found=found,
             deploying=Deploying(watch.store, partial(_of_others, board) if guard else None)
-            if watch.store is not None
+            if watch.store is not None and not elsewhere
             else None,
             on_hung=watch.hung,
             places=places,
         )
         watch.attach(app)
         server = Server(app, config, ready=ready)
-        with steady():
+        with steady(first):
             server.run()
 
 

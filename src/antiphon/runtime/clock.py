@@ -14,14 +14,13 @@ nothing of sockets, protocols or event loops.
 from __future__ import annotations
 
 import logging
-import os
 import threading
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Annotated, Literal
 
 import numpy as np
@@ -37,6 +36,7 @@ from antiphon.runtime.caller_buffer import BACKLOG, PREBUFFER, CallerBuffer
 from antiphon.runtime.engine import END, PAD, Engine, StepInput, StepOutput, forced
 from antiphon.runtime.events import Event, Samples
 from antiphon.runtime.latency import AUDIBLE
+from antiphon.runtime.priority import STEPS, come_first
 from antiphon.runtime.session import SECONDS, Session
 from antiphon.runtime.watchdog import PATIENCE, Watchdog
 
@@ -249,7 +249,7 @@ class Clock:
         self._agent, self._catch_up = agent, catch_up
         self._groups = [_Group(agent, group) for _ in range(-(-slots // group))]
         self._first = first
-        ready = _come_first if first else None
+        ready = partial(come_first, STEPS) if first else None
         self._pool = (
             ThreadPoolExecutor(threads, "antiphon-step", initializer=ready) if threads > 1 else None
         )
@@ -378,8 +378,9 @@ class Clock:
 
     def _run(self) -> None:
         if self._first:
-            _come_first()
+            come_first(STEPS)
         due: float | None = None
+        behind, worst = 0, 0.0  # beats on end that were late, and seconds
         while True:
             with self._wake:
                 while self._running and not self._lines and not self._gone:
@@ -412,6 +413,10 @@ class Clock:
             due += SECONDS
             if over > due:
                 self.missed += 1
+                behind, worst = behind + 1, max(worst, over - due)
+            elif behind:
+                _log.warning("%d beats on end were late, %.0f ms at the worst", behind, 1e3 * worst)
+                behind, worst = 0, 0.0
 
     def _present(self) -> int | None:
         return self._going
@@ -538,15 +543,6 @@ class _Group:
         _log.error("%d calls end: %s", len(lines), error, exc_info=error)
         for line in lines:
             line.end(f"engine: {str(error) or type(error).__name__}")
-
-
-def _come_first() -> None:
-    """This thread's work is done before all ordinary work, as sound has it; its children's is not.
-
-    Linux lets root, CAP_SYS_NICE or an `rtprio` limit; elsewhere nothing changes.
-    """
-    with suppress(OSError, AttributeError):
-        os.sched_setscheduler(0, os.SCHED_RR | os.SCHED_RESET_ON_FORK, os.sched_param(1))
 
 
 def _free(line: Line) -> None:

@@ -53,7 +53,7 @@ def create_app(
     """The application. `agent` and `capacity` spare loading and measuring them again; `found` is
     told the capacity. `deploying` serves several versions by the plan in a store's folder.
     `on_hung` is told, from a thread, why an engine is taken to hang. `places` hold the calls
-    elsewhere (`serving.cluster`) in place of a clock here; there is no plan for them.
+    elsewhere (`serving.cluster`) in place of a clock here.
 
     Its parts are in `app.state.house` while it runs. Raises AntiphonError when the configuration
     would open the server to strangers, or names something that is not there.
@@ -98,7 +98,7 @@ def create_app(
             bench = await stack.enter_async_context(rest.bench(config))
             app.state.house = House(config, agent, clock, reception, gatekeeper, capacity, bench)
             clock.start()
-            if deploying is not None and isinstance(clock, Clock):
+            if deploying is not None:
                 from antiphon.serving.deploy.fleet import Fleet
 
                 recorders, notes = ([kept[0]], kept[1]) if kept is not None else ([], None)

@@ -12,12 +12,16 @@ import sys
 from collections.abc import Generator
 from contextlib import contextmanager
 
+from antiphon.runtime.priority import LOOP, be_ordinary, come_first
+
 SWITCH = 0.0005  # seconds for which a thread may keep Python's lock from one that waits for it
 
 
 @contextmanager
-def steady() -> Generator[None]:
+def steady(first: bool = False) -> Generator[None]:
     """Enter it when everything is loaded; the process is as before when it is left.
+
+    first: the thread that enters, the event loop's, comes before all others of the machine.
 
     What is there is taken out of the garbage collector's sight: to look all of it through takes
     longer than a beat, and it stays for as long as the server does. And a thread that waits for
@@ -29,8 +33,12 @@ def steady() -> Generator[None]:
     gc.collect()
     gc.freeze()
     sys.setswitchinterval(SWITCH)
+    if first:
+        come_first(LOOP)
     try:
         yield
     finally:
+        if first:
+            be_ordinary()
         sys.setswitchinterval(before)
         gc.unfreeze()

@@ -170,7 +170,8 @@ class _Wire:
     """The way to one replica: orders there, news back. Its coroutine is the clock's loop's."""
 
     def __init__(self, clock: ClusterClock, lease: Lease, desk: ReplicaDesk) -> None:
-        self.replica, self.life, self.missed = lease.replica, lease.life, 0
+        self.replica, self.life = lease.replica, lease.life
+        self.done = self.missed = 0  # beats
         self._clock, self._desk = clock, desk
         self.lines: dict[str, ClusterLine] = {}
         self._orders: deque[Order] = deque()
@@ -205,13 +206,13 @@ class _Wire:
             for order in orders:
                 if order.verb == "close":  # only now may the slot be another's
                     self._clock.give_back(self, order.line)
-            await asyncio.sleep(PACE)
+            await asyncio.sleep(self._clock.pace)
 
     async def _listen(self) -> None:
         while True:
             async with asyncio.timeout(HOLD + self._clock.silence):
                 news = await self._desk.listen(self._clock.name, self.life)
-            self.missed = news.missed
+            self.done, self.missed = news.done, news.missed
             if news.beats:
                 self._clock.count(news)
             for beat in news.beats:
@@ -228,7 +229,8 @@ class ClusterClock:
 
     agent: the same bundle, for what is known without a call: its words, styles and delays.
     spare: leases in hand. prebuffer, backlog: seconds, as the replicas have them.
-    silence: seconds without an answer after which a replica is lost.
+    silence: seconds without an answer after which a replica is lost. pace: seconds between
+    messages to one replica.
     """
 
     def __init__(
@@ -240,13 +242,13 @@ class ClusterClock:
         prebuffer: float = PREBUFFER,
         backlog: float = BACKLOG,
         silence: float = SILENCE,
+        pace: float = PACE,
     ) -> None:
         manifest = agent.bundle.manifest
         self.name = f"gateway-{secrets.token_hex(4)}"
         self.bundle, self.text_lead = manifest.name, manifest.delays.text_lead
-        self.prebuffer, self.backlog, self.silence = prebuffer, backlog, silence
-        self.beats = 0
-        """Batches of beats that came."""
+        self.prebuffer, self.backlog = prebuffer, backlog
+        self.silence, self.pace = silence, pace
         self.process_seconds: deque[float] = deque(maxlen=_REMEMBERED)
         """What a replica's last beat cost, with each batch."""
         self.hung = 0.0
@@ -261,7 +263,8 @@ class ClusterClock:
         self._back: list[str] = []
         self._wires: dict[tuple[str, int], _Wire] = {}
         self._dead: set[tuple[str, int]] = set()
-        self._free, self._visited, self._missed_before = 0, float("-inf"), 0
+        self._free, self._visited = 0, float("-inf")
+        self._done_before = self._missed_before = 0  # beats of replicas that are let go
         self._loop: asyncio.AbstractEventLoop | None = None
         self._hurry: asyncio.Event | None = None
         self._main: asyncio.Task[None] | None = None
@@ -282,8 +285,13 @@ class ClusterClock:
         return sum(line.open for line in list(self._used.values()))
 
     @property
+    def beats(self) -> int:
+        """Beats of the replicas that this server has had calls on."""
+        return self._done_before + sum(wire.done for wire in list(self._wires.values()))
+
+    @property
     def missed(self) -> int:
-        """Late beats of the replicas that this server has had calls on."""
+        """Those of them that were late."""
         return self._missed_before + sum(wire.missed for wire in list(self._wires.values()))
 
     def open(self, tell: Tell, *, seed: int = 0, rate: int = SAMPLE_RATE) -> ClusterLine:
@@ -405,8 +413,12 @@ class ClusterClock:
         needed |= {(line.lease.replica, line.lease.life) for line in self._used.values()}
         for at in [at for at in self._wires if at not in needed]:
             wire = self._wires.pop(at)
-            self._missed_before += wire.missed
+            self._let_go(wire)
             wire.task.cancel()
+
+    def _let_go(self, wire: _Wire) -> None:
+        self._done_before += wire.done
+        self._missed_before += wire.missed
 
     def lost(self, wire: _Wire, reason: str) -> None:
         """A wire's own: its replica is gone, and so are its calls."""
@@ -415,7 +427,7 @@ class ClusterClock:
             self._dead.add(at)
             self.hangs += 1
             self._wires.pop(at, None)
-            self._missed_before += wire.missed
+            self._let_go(wire)
             self._hand = deque(each for each in self._hand if (each.replica, each.life) != at)
             for lease in wire.lines:
                 self._used.pop(lease, None)
@@ -440,7 +452,6 @@ class ClusterClock:
 
     def count(self, news: News) -> None:
         """A wire's own: beats have come."""
-        self.beats += 1
         self.process_seconds.append(news.cost)
 
     @property

@@ -51,6 +51,8 @@ class ReplicaConfig(BaseModel):
     """Seconds, as in ServerConfig."""
     backlog: float = Field(default=30.0, ge=0)
     """Seconds, as in ServerConfig."""
+    first: bool = True
+    """Whether they come before all other work of the machine, where the system lets them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,8 +93,10 @@ class News:
     """All that a gateway is told at a time."""
 
     beats: Sequence[Beat]
+    done: int
+    """Beats of the replica's clock since it began."""
     missed: int
-    """Beats of the replica's clock that were late, since it began."""
+    """Those of them that were late."""
     cost: float
     """Seconds that its last beat took."""
 
@@ -131,7 +135,7 @@ class Replica:
             self.capacity.slots,
             group=self.capacity.group,
             threads=self.capacity.threads,
-            first=True,
+            first=config.first,
             prebuffer=config.prebuffer,
             backlog=config.backlog,
         )
@@ -142,6 +146,11 @@ class Replica:
     def stop(self) -> None:
         """End the beat."""
         self._clock.stop()
+
+    @property
+    def hung(self) -> float:
+        """Seconds for which a step has not returned; 0.0 while all is well."""
+        return self._clock.hung
 
     # -- to the ledger --------------------------------------------------------------
 
@@ -182,7 +191,8 @@ class Replica:
                 pass
         beats, outbox.beats = outbox.beats[:MOST], outbox.beats[MOST:]
         costs = self._clock.process_seconds
-        return News(beats, self._clock.missed, costs[-1] if costs else 0.0)
+        clock = self._clock
+        return News(beats, clock.beats, clock.missed, costs[-1] if costs else 0.0)
 
     def _check(self, life: int) -> None:
         if life != self.life:

@@ -76,7 +76,7 @@ class Fleet:
         deploying: Deploying,
         config: ServerConfig,
         agent: Agent,
-        clock: Clock,
+        clock: Places,
         capacity: Capacity,
         *,
         stages: Sequence[MakeStage] = (),
