@@ -86,6 +86,32 @@ def test_given_slots_are_not_measured(agent: Agent, monkeypatch: pytest.MonkeyPa
     assert "as given" in str(found)
 
 
+@pytest.mark.parametrize(
+    ("slots", "threads", "group"), [(1, 1, 4), (8, 1, 8), (16, 2, 8), (24, 2, 4), (16, 4, 4)]
+)
+def test_engines_are_wide_where_that_gives_every_thread_as_much(
+    agent: Agent, slots: int, threads: int, group: int
+) -> None:
+    found = measure(agent, ServerConfig(slots=slots, threads=threads))
+    assert found.group == group
+    assert measure(agent, ServerConfig(slots=slots, threads=threads, group=2)).group == 2
+
+
+def test_what_is_measured_has_the_engines_that_it_will_have(
+    agent: Agent, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    groups: dict[int, int] = {}
+
+    def cost(_: Agent, slots: int, *, group: int, threads: int) -> float:
+        groups[slots] = group
+        return slots / 1000
+
+    monkeypatch.setattr(admission, "beat_cost", cost)
+    found = measure(agent, ServerConfig(threads=2, budget=0.3))
+    assert groups == {8: 4, 16: 8, 24: 4, 32: 8, 28: 4}
+    assert (found.slots, found.group) == (24, 4)
+
+
 def test_the_cost_of_a_beat_is_measured_on_a_real_clock(agent: Agent) -> None:
     assert 0 < admission.beat_cost(agent, 4, group=2, threads=2) < 5
 

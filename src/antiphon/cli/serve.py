@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
@@ -77,7 +78,7 @@ def run(
             "--apart/--together",
             help="Step the network in a process of its own, away from the event loop.",
         ),
-    ] = False,
+    ] = os.name == "posix",
     origin: Annotated[
         list[str] | None,
         typer.Option(help="A web origin whose pages may call, like https://shop.example."),
@@ -236,7 +237,8 @@ def run(
         )
         watch.attach(app)
         server = Server(app, config, ready=ready)
-        with steady(first):
+        # Where the engine is a process of its own, the loop need not come before it to serve it.
+        with steady(first and places is None):
             server.run()
 
 

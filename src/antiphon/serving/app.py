@@ -20,7 +20,7 @@ from fastapi.middleware.cors import CORSMiddleware
 
 from antiphon.errors import AntiphonError
 from antiphon.runtime.agent import Agent
-from antiphon.runtime.clock import Clock
+from antiphon.runtime.clock import GROUP, Clock
 from antiphon.runtime.places import Places
 from antiphon.serving import problems, rest
 from antiphon.serving.admission import Capacity, Reception, measure
@@ -64,7 +64,7 @@ def create_app(
             "antiphon serve keys add NAME), or listen on 127.0.0.1"
         )
     if places is not None:
-        capacity = capacity or Capacity(slots=0, threads=0, group=config.group)
+        capacity = capacity or Capacity(slots=0, threads=0, group=config.group or GROUP)
     keys = KeyFile(config.key_file) if config.key_file is not None else None
     gatekeeper = Gatekeeper(keys, origins=config.origins)
     agent = agent or Agent.load(config.bundle)

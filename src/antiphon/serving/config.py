@@ -38,8 +38,9 @@ class ServerConfig(BaseModel):
     first: bool = False
     """Whether those threads come before all other work of the machine, where the system lets them:
     root, CAP_SYS_NICE or an `rtprio` limit on Linux."""
-    group: int = Field(default=4, ge=1)
-    """Slots of one engine. All of them cost the same whether they are used or not."""
+    group: int | None = Field(default=None, ge=1)
+    """Slots of one engine, all of which cost the same whether they are used or not; None: as
+    `admission.group_of` has it."""
     budget: float = Field(default=0.6, gt=0, le=1)
     """Share of the 80 ms of a beat that the measured capacity may fill: the rest is for the event
     loop, for words that are said by force, and for a busy neighbour."""

@@ -46,7 +46,8 @@ class ReplicaConfig(BaseModel):
     """Threads that step the network; a core is asked for each."""
     cores: float | None = Field(default=None, ge=0)
     """Cores to ask the cluster for in place of one a thread."""
-    group: int = Field(default=4, ge=1)
+    group: int | None = Field(default=None, ge=1)
+    """Slots of one engine, as in ServerConfig."""
     prebuffer: float = Field(default=0.04, ge=0)
     """Seconds, as in ServerConfig."""
     backlog: float = Field(default=30.0, ge=0)
