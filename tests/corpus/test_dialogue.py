@@ -141,7 +141,7 @@ def test_shares_and_times_are_those_of_the_scenario(
     shortest, longest = cafe.dialogue.agent_gap[0], cafe.dialogue.open_gap[2]
     assert shortest <= min(gaps) <= max(gaps) <= longest
     silent = sum(not any(t.speaker == "caller" for t in d.turns) for d in dialogues)
-    assert 0.015 < silent / len(dialogues) < 0.07
+    assert silent / len(dialogues) == pytest.approx(cafe.dialogue.silent, abs=0.03)
     callers = [sum(turn.speaker == "caller" for turn in d.turns) for d in dialogues]
     single = callers.count(1) / len(dialogues)
     assert 0.4 < single < 0.56
