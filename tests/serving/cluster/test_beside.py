@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -16,32 +16,14 @@ import numpy as np
 import pytest
 
 from antiphon.errors import AntiphonError
-from antiphon.runtime.clock import Clock, ClockEvent, EndedEvent, HeardEvent
-from antiphon.runtime.events import CallEvent
 from antiphon.serving.cluster import beside as module
 from antiphon.serving.cluster.beside import Beside, EngineClock, beside
 from antiphon.serving.config import ServerConfig
 from antiphon.serving.logs import LogConfig
+from tests.serving.cluster.ear import Ear, heard_here
 from tests.serving.served import agent_of
 
 Make = Callable[..., Any]
-
-
-class Ear(list[ClockEvent]):
-    """What a line is told."""
-
-    def __call__(self, events: Sequence[ClockEvent]) -> None:
-        self += events
-
-    def ended(self) -> str:
-        """Why the call was ended; "" while it goes on."""
-        return self[-1].reason if self and isinstance(self[-1], EndedEvent) else ""
-
-    def calls(self) -> list[CallEvent]:
-        return [event for event in self if isinstance(event, CallEvent)]
-
-    def heard(self) -> int:
-        return sum(isinstance(event, HeardEvent) for event in self)
 
 
 def wait_for(true: Callable[[], Any], seconds: float = 60.0) -> None:
@@ -57,6 +39,14 @@ def runs(pid: int) -> bool:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
     except OSError:
         return False
+
+
+def on_a_call(clock: EngineClock) -> Ear:
+    """A caller who is being heard."""
+    ear = Ear()
+    clock.open(ear).push(np.zeros(12800, np.float32))
+    wait_for(lambda: ear.events)
+    return ear
 
 
 def desk_of(clock: EngineClock) -> Beside:
@@ -87,11 +77,7 @@ def test_a_call_there_is_the_call_that_it_would_be_here(
     engine: Make, tiny_bundle: Path, spoken: Make
 ) -> None:
     sound = spoken(0.6, 0.2, 3.0)
-    here, clock = Ear(), Clock(agent_of(tiny_bundle), 1, group=1)
-    clock.open(here, seed=7).push(sound)
-    for _ in range(len(sound) // 1280):
-        clock.beat()
-
+    here = heard_here(tiny_bundle, sound, seed=7)
     there, apart = Ear(), engine()
     assert apart.slots == apart.capacity.slots == 2
     assert desk_of(apart).pid != os.getpid()
@@ -107,19 +93,15 @@ def test_a_call_there_is_the_call_that_it_would_be_here(
 
 def test_an_engine_that_is_killed_ends_its_calls_and_another_takes_new_ones(engine: Make) -> None:
     clock = engine()
-    ear = Ear()
-    clock.open(ear).push(np.zeros(12800, np.float32))
-    wait_for(ear.heard)
+    ear = on_a_call(clock)
     first = desk_of(clock).pid
     os.kill(first, signal.SIGKILL)
-    wait_for(ear.ended)
-    assert ear.ended().startswith("engine: the engine")
+    wait_for(ear.ended.is_set)
+    assert ear.reason.startswith("engine: the engine")
     assert clock.hangs == 1
     wait_for(lambda: clock.slots == 2)
     assert desk_of(clock).pid != first
-    again = Ear()
-    clock.open(again).push(np.zeros(12800, np.float32))
-    wait_for(again.heard)
+    on_a_call(clock)
 
 
 def test_an_engine_that_hangs_is_ended_and_another_begun(
@@ -143,13 +125,11 @@ def test_an_engine_that_hangs_is_ended_and_another_begun(
 def test_an_engine_that_answers_no_more_is_ended_and_another_begun(engine: Make) -> None:
     clock = engine()
     clock.silence = 1.0
-    ear = Ear()
-    clock.open(ear).push(np.zeros(12800, np.float32))
-    wait_for(ear.heard)
+    ear = on_a_call(clock)
     first = desk_of(clock).pid
     os.kill(first, signal.SIGSTOP)
-    wait_for(ear.ended)
-    assert "does not answer" in ear.ended()
+    wait_for(ear.ended.is_set)
+    assert "does not answer" in ear.reason
     wait_for(lambda: not runs(first))
     wait_for(lambda: clock.slots == 2)
 

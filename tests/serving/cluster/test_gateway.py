@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
-import threading
 import time
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator
 from pathlib import Path
 from typing import Any
 
@@ -17,39 +16,18 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from antiphon.corpus.delivery import Delivery
 from antiphon.errors import AntiphonError, AudioError, BundleError
-from antiphon.runtime.clock import Clock, ClockEvent, ClockFull, EndedEvent, HeardEvent
-from antiphon.runtime.events import AudioEvent, CallEvent
+from antiphon.runtime.clock import ClockFull, HeardEvent
+from antiphon.runtime.events import AudioEvent
 from antiphon.serving.cluster.gateway import ClusterClock, ClusterLine
 from antiphon.serving.cluster.leases import Ledger
 from antiphon.serving.cluster.replica import Replica, ReplicaConfig
 from antiphon.serving.house import House
 from tests.serving.cluster.desk import LocalDesk
+from tests.serving.cluster.ear import Ear, heard_here
 from tests.serving.served import agent_of, served
 
 Make = Callable[..., Any]
 Open = Callable[..., ClusterClock]
-
-
-class Ear:
-    """What a line is told."""
-
-    def __init__(self) -> None:
-        self.events: list[ClockEvent] = []
-        self.ended = threading.Event()
-
-    def __call__(self, events: Sequence[ClockEvent]) -> None:
-        self.events += events
-        if any(isinstance(event, EndedEvent) for event in events):
-            self.ended.set()
-
-    @property
-    def reason(self) -> str:
-        (ended,) = (event for event in self.events if isinstance(event, EndedEvent))
-        assert self.events[-1] is ended
-        return ended.reason
-
-    def calls(self) -> list[CallEvent]:
-        return [event for event in self.events if isinstance(event, CallEvent)]
 
 
 @pytest.fixture
@@ -90,11 +68,7 @@ def test_a_call_over_there_is_the_call_that_it_would_be_here(
     desk: LocalDesk, replica: Make, gateway: Open, tiny_bundle: Path, spoken: Make
 ) -> None:
     sound = spoken(0.6, 0.2, 3.0)
-    here, clock = Ear(), Clock(agent_of(tiny_bundle), 1, group=1)
-    clock.open(here, seed=7).push(sound)
-    for _ in range(len(sound) // 1280):
-        clock.beat()
-
+    here = heard_here(tiny_bundle, sound, seed=7)
     desk.add(replica("a"))
     there, remote = Ear(), gateway()
     line = remote.open(there, seed=7)

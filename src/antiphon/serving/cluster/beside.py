@@ -41,7 +41,6 @@ PATIENCE = 120.0  # seconds in which it has to load the bundle and measure the m
 HUNG = 5.0  # seconds a step may take before the process is ended, and another begun
 AGAIN = 5.0  # seconds between attempts to begin another
 _LENGTH = struct.Struct(">I")
-_ASKED = ("hear", "listen", "report", "end")
 
 _log = logging.getLogger(__name__)
 
