@@ -595,16 +595,44 @@ def test_a_step_that_hangs_ends_its_calls_from_outside_and_the_clock_may_come_ba
 def test_a_clock_is_stopped_though_a_step_hangs(
     agent: Agent, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    thaw = threading.Event()
-    monkeypatch.setattr(Engine, "step", lambda *_: thaw.wait(30) and {})
+    thaw, frozen = threading.Event(), threading.Event()
+
+    def freezes(*_: object) -> dict[int, Any]:
+        frozen.set()
+        thaw.wait(30)
+        return {}
+
+    monkeypatch.setattr(Engine, "step", freezes)
     clock = Clock(agent, 1, patience=0.2)
     clock.start()
     opened(clock)
     began = time.monotonic()
-    wait_for(lambda: clock._going is not None)
+    assert frozen.wait(5)
     clock.stop()
     assert time.monotonic() - began < 3.0
     thaw.set()
+
+
+def test_a_step_that_hangs_is_the_end_of_its_own_threads_calls_and_of_no_others(
+    agent: Agent, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    thaw, step = threading.Event(), Engine.step
+    with Clock(agent, 2, group=1, threads=2, patience=0.3) as clock:
+        (sick, its), (_, well) = opened(clock), opened(clock)
+        assert sick.engine is not None
+        broken = sick.engine.engine
+
+        def freezes(self: Engine, inputs: Any) -> Any:
+            if self is broken:
+                assert thaw.wait(30)
+            return step(self, inputs)
+
+        monkeypatch.setattr(Engine, "step", freezes)
+        wait_for(lambda: bool(its.of(EndedEvent)))
+        beats = len(well.beats)
+        wait_for(lambda: len(well.beats) > beats + 2)
+        assert clock.hung > 0
+        thaw.set()
 
 
 def _may_come_first() -> bool:

@@ -8,7 +8,14 @@ from collections.abc import Callable
 
 import pytest
 
-from antiphon.runtime.priority import LOOP, STEPS, be_ordinary, come_first
+from antiphon.runtime.priority import (
+    LOOP,
+    STEPS,
+    be_ordinary,
+    come_first,
+    core_of,
+    stay_on,
+)
 
 pytestmark = pytest.mark.skipif(
     not hasattr(os, "sched_setscheduler"), reason="no such classes here"
@@ -56,5 +63,25 @@ def test_a_system_that_says_no_changes_nothing(monkeypatch: pytest.MonkeyPatch) 
     assert class_and_rank() == before
 
 
-def test_the_event_loop_is_above_what_steps() -> None:
-    assert STEPS < LOOP <= os.sched_get_priority_max(os.SCHED_RR)
+def test_no_step_is_broken_off_by_the_event_loop() -> None:
+    assert LOOP < STEPS <= os.sched_get_priority_max(os.SCHED_RR)
+
+
+def test_threads_that_are_as_many_as_the_cores_get_one_each() -> None:
+    cores = sorted(os.sched_getaffinity(0))
+    assert [core_of(part, len(cores)) for part in range(len(cores))] == cores
+    assert core_of(0, len(cores) + 1) is None
+
+
+def test_a_thread_stays_on_its_core_and_no_other_does() -> None:
+    before = os.sched_getaffinity(0)
+    core = max(before)
+    seen: list[set[int]] = []
+
+    def work() -> None:
+        stay_on(core)
+        seen.append(os.sched_getaffinity(0))
+
+    in_a_thread(work)
+    assert seen == [{core}]
+    assert os.sched_getaffinity(0) == before

@@ -69,7 +69,7 @@ def run(
         bool,
         typer.Option(
             "--first/--no-first",
-            help="Step the network before all other work of this machine, where it lets us.",
+            help="Come before all other work of this machine, where it lets us.",
         ),
     ] = True,
     apart: Annotated[
@@ -237,8 +237,7 @@ def run(
         )
         watch.attach(app)
         server = Server(app, config, ready=ready)
-        # Where the engine is a process of its own, the loop need not come before it to serve it.
-        with steady(first and places is None):
+        with steady(first):
             server.run()
 
 

@@ -6,9 +6,9 @@ agent is silent, so that no hole is torn into a word, and then hears silence in 
 is missing. What came in a burst is heard at one frame a beat; what outgrows the backlog is dropped
 and counted.
 
-The slots stand in groups, an engine each, which are stepped by a few threads. A group's size never
-changes, so that a call's result does not depend on how many others there are. The clock knows
-nothing of sockets, protocols or event loops.
+The slots stand in groups, an engine each, and every thread has groups of its own to step. A group's
+size never changes, so that a call's result does not depend on how many others there are. The clock
+knows nothing of sockets, protocols or event loops.
 """
 
 from __future__ import annotations
@@ -18,7 +18,6 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Annotated, Literal
@@ -36,14 +35,13 @@ from antiphon.runtime.caller_buffer import BACKLOG, PREBUFFER, CallerBuffer
 from antiphon.runtime.engine import END, PAD, Engine, StepInput, StepOutput, forced
 from antiphon.runtime.events import Event, Samples
 from antiphon.runtime.latency import AUDIBLE
-from antiphon.runtime.priority import STEPS, come_first
+from antiphon.runtime.metronome import CATCH_UP, Metronome, remembered
+from antiphon.runtime.priority import core_of
 from antiphon.runtime.session import SECONDS, Session
-from antiphon.runtime.watchdog import PATIENCE, Watchdog
+from antiphon.runtime.watchdog import PATIENCE
 
 GROUP = 4  # slots of an engine: a step for one of four costs what a step for all four does
-CATCH_UP = 12  # beats that may be late and are still made up for; beyond that time is let go
 HUSH = 6  # frames for which an agent that was stopped stays silent whatever it wants
-_REMEMBERED = 45_000  # beats whose cost is kept: an hour
 
 _log = logging.getLogger(__name__)
 
@@ -199,15 +197,17 @@ class Line:
 
 
 class Clock:
-    """`slots` places on one beat of 80 ms, in a thread of its own.
+    """`slots` places on a beat of 80 ms, in threads of its own.
 
-    group: slots of one engine. threads: how many engines are stepped at a time. `prebuffer` and
-    `backlog` are seconds. first: the threads that step come before all others of the machine,
-    where the system lets them. Without `start` the clock stands, and `beat` moves it by hand.
+    group: slots of one engine. threads: how many step engines, each its own; they are an equal part
+    of a beat apart, so that they compute in turn and leave a core to those who feed them.
+    `prebuffer` and `backlog` are seconds. first: the threads that step come before all others of
+    the machine, where the system lets them. Without `start` the clock stands, and `beat` moves it
+    by hand.
 
-    patience: seconds after which a step that has not returned is taken never to return. Then all
-    lines are ended from another thread, `on_hung` is told why, and `open` raises ClockHung; should
-    the step return after all, the clock goes on.
+    patience: seconds after which a step that has not returned is taken never to return. Then the
+    lines of that thread's engines are ended from another thread, `on_hung` is told why, and `open`
+    raises ClockHung; should the step return after all, the clock goes on.
 
     >>> with Clock(agent, slots=16) as clock:                 # doctest: +SKIP
     ...     line = clock.open(lambda events: ...)
@@ -237,33 +237,32 @@ class Clock:
         """The name of the agent's bundle."""
         self.text_lead = agent.bundle.manifest.delays.text_lead
         """Frames by which the agent's text leads its voice."""
-        self.beats = 0
-        """Beats done."""
-        self.missed = 0
-        """Beats that were not over 80 ms after they were due."""
-        self.skipped = 0
-        """Beats that were let go because the clock was too far behind."""
-        self.hangs = 0
-        """Steps that did not return in time."""
-        self.process_seconds: deque[float] = deque(maxlen=_REMEMBERED)
-        self._agent, self._catch_up = agent, catch_up
-        self._groups = [_Group(agent, group) for _ in range(-(-slots // group))]
-        self._first = first
-        ready = partial(come_first, STEPS) if first else None
-        self._pool = (
-            ThreadPoolExecutor(threads, "antiphon-step", initializer=ready) if threads > 1 else None
-        )
+        self.process_seconds = remembered()
+        """What the last beats cost."""
+        self._agent, self._on_hung = agent, on_hung
         self._lock = threading.Lock()
-        self._wake = threading.Condition(self._lock)
         self._lines: list[Line] = []
-        self._gone: list[Line] = []
-        self._running = False
-        self._thread: threading.Thread | None = None
-        self._patience, self._on_hung = patience, on_hung
-        self._watchdog: Watchdog | None = None
-        self._begun = 0  # beats that began
-        self._going: int | None = None  # the one that goes on
-        self._hung_since: float | None = None  # when it began, if it hangs
+        self._groups = [_Group(agent, group, self._lock) for _ in range(-(-slots // group))]
+        self._by_hand = 0  # beats
+        apart = min(threads, len(self._groups))
+        now = time.perf_counter()
+        self._metronomes: list[Metronome] = []
+        for part in range(apart):
+            mine = self._groups[part::apart]
+            self._metronomes.append(
+                Metronome(
+                    partial(_step, mine),
+                    partial(_wanted, mine),
+                    costs=self.process_seconds,
+                    origin=now + part * SECONDS / apart,
+                    catch_up=catch_up,
+                    patience=patience,
+                    first=first,
+                    core=core_of(part, apart) if first else None,
+                    on_hung=partial(self._give_up, mine, patience),
+                    name=f"antiphon-step-{part}",
+                )
+            )
 
     # -- for those who call -----------------------------------------------------
 
@@ -273,10 +272,29 @@ class Clock:
         return len(self._lines)
 
     @property
+    def beats(self) -> int:
+        """Beats done, of each thread that steps."""
+        return self._by_hand + sum(each.beats for each in self._metronomes)
+
+    @property
+    def missed(self) -> int:
+        """Those of them that were not over 80 ms after they were due."""
+        return sum(each.missed for each in self._metronomes)
+
+    @property
+    def skipped(self) -> int:
+        """Beats that were let go because a thread was too far behind."""
+        return sum(each.skipped for each in self._metronomes)
+
+    @property
+    def hangs(self) -> int:
+        """Steps that did not return in time."""
+        return sum(each.hangs for each in self._metronomes)
+
+    @property
     def hung(self) -> float:
         """Seconds for which a step has not returned; 0.0 while the clock is well."""
-        since = self._hung_since
-        return 0.0 if since is None else time.perf_counter() - since
+        return max(each.hung for each in self._metronomes)
 
     def open(self, tell: Tell, *, seed: int = 0, rate: int = SAMPLE_RATE) -> Line:
         """A place on the clock from the next beat on; `rate` (Hz) is that of what will be pushed.
@@ -287,13 +305,17 @@ class Clock:
         ClockHung where it would not be called.
         """
         line = Line(self, tell, seed, rate)
-        with self._wake:
-            if self._hung_since is not None:
+        with self._lock:
+            if self.hung:
                 raise ClockHung("the engine does not answer")
             if len(self._lines) >= self.slots:
                 raise ClockFull(f"all {self.slots} places are taken")
+            # The fullest engine that has room, so that few are stepped.
+            group = max((g for g in self._groups if g.free), key=lambda g: len(g.lines))
+            group.lines.append(line)
+            line.engine = group
             self._lines.append(line)
-            self._wake.notify()
+        self._wake()
         return line
 
     def check_sayable(self, text: str) -> None:
@@ -306,38 +328,29 @@ class Clock:
 
     def leave(self, line: Line) -> None:
         """Called by a line that was closed."""
-        with self._wake:
-            if line in self._lines:
-                self._lines.remove(line)
-                self._gone.append(line)
-                self._wake.notify()
+        with self._lock:
+            if line not in self._lines:
+                return
+            self._lines.remove(line)
+            group, line.engine = line.engine, None
+            assert group is not None
+            group.lines.remove(line)
+            group.gone.append(line)
+        self._wake()
 
     # -- the beat ---------------------------------------------------------------
 
     def start(self) -> None:
         """Begin to beat; the first call is not the one that waits for cold engines."""
-        if self._thread is None:
-            self._each(self._groups, lambda group: group.engine.warm())
-            self._running = True
-            self._thread = threading.Thread(target=self._run, name="antiphon-clock", daemon=True)
-            self._thread.start()
-            self._watchdog = Watchdog(self._present, self._give_up, patience=self._patience)
-            self._watchdog.start()
+        for group in self._groups:
+            group.engine.warm()
+        for each in self._metronomes:
+            each.start()
 
     def stop(self) -> None:
         """End the beat; lines that are open hear nothing more. A step that hangs is left behind."""
-        with self._wake:
-            self._running = False
-            self._wake.notify()
-        if self._thread is not None:
-            while self._thread.is_alive() and self._hung_since is None:
-                self._thread.join(SECONDS)
-            self._thread = None
-        if self._watchdog is not None:
-            self._watchdog.stop()
-            self._watchdog = None
-        if self._pool is not None:
-            self._pool.shutdown(wait=self._hung_since is None)
+        for each in self._metronomes:
+            each.stop()
 
     def __enter__(self) -> Clock:
         self.start()
@@ -348,88 +361,18 @@ class Clock:
 
     def beat(self) -> None:
         """One beat, now: every open line hears a frame and is told what came of it."""
+        _step(self._groups)
+        self._by_hand += 1
+
+    def _wake(self) -> None:
+        for each in self._metronomes:
+            each.wake()
+
+    def _give_up(self, groups: Sequence[_Group], patience: float) -> None:
+        """From a watchdog's thread: a step hangs. Its lines end, for nothing will come."""
         with self._lock:
-            gone, self._gone = self._gone, []
-            lines = list(self._lines)
-        for line in gone:
-            _free(line)
-        for line in lines:
-            if line.session is None:
-                self._seat(line)
-        self._each([group for group in self._groups if group.lines], _Group.step)
-        self.beats += 1
-
-    def _each(self, groups: Sequence[_Group], work: Callable[[_Group], None]) -> None:
-        """Work on groups, as many at a time as there are threads."""
-        if self._pool is None or len(groups) < 2:
-            for group in groups:
-                work(group)
-        else:
-            list(self._pool.map(work, groups))
-
-    def _seat(self, line: Line) -> None:
-        """Give a new line its slot: in the fullest group that has one, so that few are stepped."""
-        group = max((g for g in self._groups if g.free), key=lambda g: len(g.lines))
-        try:
-            group.seat(line)
-        except Exception as error:
-            _log.exception("a call could not be begun")
-            line.end(f"the call could not be begun: {error}")
-
-    def _run(self) -> None:
-        if self._first:
-            come_first(STEPS)
-        due: float | None = None
-        behind, worst = 0, 0.0  # beats on end that were late, and seconds
-        while True:
-            with self._wake:
-                while self._running and not self._lines and not self._gone:
-                    due = None
-                    self._wake.wait()
-                if not self._running:
-                    return
-            now = time.perf_counter()
-            due = now if due is None else due
-            if now < due:
-                time.sleep(due - now)
-            elif now - due > self._catch_up * SECONDS:
-                late = int((now - due) / SECONDS)
-                self.skipped += late
-                due += late * SECONDS
-            began = time.perf_counter()
-            self._begun += 1
-            self._going = self._begun
-            try:
-                self.beat()
-            except Exception:
-                _log.exception("a beat failed")
-            over = time.perf_counter()
-            with self._lock:
-                self._going, hung = None, self._hung_since
-                self._hung_since = None
-            if hung is not None:
-                _log.warning("a step returned after %.1f s; the clock goes on", over - hung)
-            self.process_seconds.append(over - began)
-            due += SECONDS
-            if over > due:
-                self.missed += 1
-                behind, worst = behind + 1, max(worst, over - due)
-            elif behind:
-                _log.warning("%d beats on end were late, %.0f ms at the worst", behind, 1e3 * worst)
-                behind, worst = 0, 0.0
-
-    def _present(self) -> int | None:
-        return self._going
-
-    def _give_up(self, beat: int) -> None:
-        """From the watchdog's thread: this beat hangs. Its lines end, for nothing will come."""
-        with self._lock:
-            if self._going != beat:
-                return
-            self._hung_since = time.perf_counter() - self._patience
-            self.hangs += 1
-            lines = list(self._lines)
-        reason = f"engine: a step has not returned for {self._patience:.1f} s"
+            lines = [line for group in groups for line in group.lines]
+        reason = f"engine: a step has not returned for {patience:.1f} s"
         _log.error("%d calls end: %s", len(lines), reason)
         for line in lines:
             line.end(reason)
@@ -470,11 +413,16 @@ class _HushedSession(Session):
 
 @dataclass(eq=False)
 class _Group:
-    """An engine and the lines in its slots."""
+    """An engine and the lines in its slots, which are the clock's to put there and take away."""
 
     agent: Agent
     size: int
-    lines: list[Line] = field(default_factory=list[Line])
+    lock: threading.Lock
+    """The clock's: it guards the two lists."""
+    lines: list[Line] = field(default_factory=list["Line"])
+    """Open ones; those without a session get theirs with the next beat."""
+    gone: list[Line] = field(default_factory=list["Line"])
+    """Closed ones, whose sessions still have their slots."""
 
     def __post_init__(self) -> None:
         self.engine: Engine = self.agent.engine(self.size)
@@ -483,7 +431,25 @@ class _Group:
     def free(self) -> bool:
         return len(self.lines) < self.size
 
-    def seat(self, line: Line) -> None:
+    def seats(self) -> list[Line]:
+        """Free the slots of lines that are gone, and give one to those that are new."""
+        with self.lock:
+            gone, self.gone = self.gone, []
+            lines = list(self.lines)
+        for line in gone:
+            if line.session is not None:
+                line.session.close()
+                line.session = None
+        for line in lines:
+            if line.session is None:
+                try:
+                    self._seat(line)
+                except Exception as error:
+                    _log.exception("a call could not be begun")
+                    line.end(f"the call could not be begun: {error}")
+        return lines
+
+    def _seat(self, line: Line) -> None:
         agent = self.agent
         line.session = _HushedSession(
             self.engine,
@@ -492,14 +458,12 @@ class _Group:
             seed=line.seed,
             delivery=line.delivery,
         )
-        line.engine = self
-        self.lines.append(line)
 
     def step(self) -> None:
         """A frame of every line. What fails ends the lines that it concerns, and no other."""
         given: dict[int, StepInput] = {}
         heard: dict[int, tuple[Line, _HushedSession, Samples, int]] = {}
-        for line in list(self.lines):
+        for line in self.seats():
             session = line.session
             if not line.open or session is None:
                 continue
@@ -545,10 +509,11 @@ class _Group:
             line.end(f"engine: {str(error) or type(error).__name__}")
 
 
-def _free(line: Line) -> None:
-    """Give a line's slot back; between beats only."""
-    if line.session is not None:
-        line.session.close()
-    if line.engine is not None and line in line.engine.lines:
-        line.engine.lines.remove(line)
-    line.session = line.engine = None
+def _step(groups: Sequence[_Group]) -> None:
+    for group in groups:
+        if group.lines or group.gone:
+            group.step()
+
+
+def _wanted(groups: Sequence[_Group]) -> bool:
+    return any(group.lines or group.gone for group in groups)

@@ -21,6 +21,7 @@ from datetime import UTC, datetime
 import numpy as np
 from pydantic import BaseModel, ConfigDict
 
+from antiphon.audio import FRAME
 from antiphon.runtime.agent import Agent
 from antiphon.runtime.clock import GROUP, Clock, ClockFull, ClockHung
 from antiphon.runtime.places import Places
@@ -30,8 +31,7 @@ from antiphon.serving.call import CallInfo, LiveCall, MakeStage, Observer
 from antiphon.serving.config import ServerConfig
 
 WIDE = 8  # slots of an engine where there are many calls
-SPREAD = 5  # beats that are measured for a number of slots
-WARM = 2  # beats before them
+TRIAL = 7  # beats that are measured for a number of slots
 NOISE = 1.02  # by how much a measured beat may be over the budget
 
 _log = logging.getLogger(__name__)
@@ -142,20 +142,16 @@ def measure(agent: Agent, config: ServerConfig) -> Capacity:
 
 
 def beat_cost(agent: Agent, slots: int, *, group: int, threads: int) -> float:
-    """Seconds that a beat with `slots` calls takes: the median of a few."""
-    clock = Clock(agent, slots, group=group, threads=threads)
-    lines = [clock.open(lambda _: None, seed=slot) for slot in range(slots)]
+    """Seconds that a beat with `slots` calls takes, in time: the median of a few."""
     rng = np.random.default_rng(0)
-    costs: list[float] = []
-    for beat in range(WARM + SPREAD):
-        for line in lines:
-            line.push(rng.standard_normal(1280).astype(np.float32) * np.float32(0.05))
-        began = time.perf_counter()
-        clock.beat()
-        if beat >= WARM:
-            costs.append(time.perf_counter() - began)
-    clock.stop()
-    return float(np.median(costs))
+    noise = rng.standard_normal(TRIAL * FRAME).astype(np.float32) * np.float32(0.05)
+    with Clock(agent, slots, group=group, threads=threads) as clock:
+        for seed in range(slots):
+            clock.open(lambda _: None, seed=seed).push(noise)
+        time.sleep(TRIAL * SECONDS)
+        while not clock.process_seconds:
+            time.sleep(SECONDS)
+        return float(np.median(clock.process_seconds))
 
 
 @dataclass(frozen=True)

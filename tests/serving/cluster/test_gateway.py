@@ -153,7 +153,7 @@ def test_a_lost_replica_ends_its_calls_with_a_reason_and_no_others(
     said = {"cut": "engine: a was lost", "blocked": "engine: a does not answer"}
     assert ears["a"].reason == said[how]
     assert (remote.active, remote.hangs) == (1, 1)
-    assert "a" not in desk.used()
+    desk.wait(lambda: "a" not in desk.used())  # the ledger is told next
     before = len(ears["b"].events)
     desk.wait(lambda: len(ears["b"].events) > before + 10)
     assert not ears["b"].ended.is_set()

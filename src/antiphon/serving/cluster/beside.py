@@ -36,7 +36,7 @@ from antiphon.serving.logs import LogConfig, configure
 from antiphon.serving.pace import steady
 
 NAME = "the engine"
-PACE = 0.004  # seconds between messages to it: nothing travels far
+PACE = 0.016  # seconds between messages to it: well within what a call has in hand
 PATIENCE = 120.0  # seconds in which it has to load the bundle and measure the machine
 HUNG = 5.0  # seconds a step may take before the process is ended, and another begun
 AGAIN = 5.0  # seconds between attempts to begin another
@@ -85,6 +85,7 @@ class EngineClock(ClusterClock):
             prebuffer=config.prebuffer,
             backlog=config.backlog,
             pace=PACE,
+            first=config.first,
         )
         self.capacity = desk.capacity
 

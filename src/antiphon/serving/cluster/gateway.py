@@ -29,6 +29,7 @@ from antiphon.errors import AudioError
 from antiphon.runtime.agent import Agent
 from antiphon.runtime.caller_buffer import BACKLOG, PREBUFFER
 from antiphon.runtime.clock import ClockEvent, ClockFull, EndedEvent, HeardEvent, Tell
+from antiphon.runtime.priority import LOOP, come_first
 from antiphon.serving.cluster.leases import LEASE, SILENCE, Holding, Lease
 from antiphon.serving.cluster.replica import HOLD, Beat, News, Order
 
@@ -175,12 +176,16 @@ class _Wire:
         self._clock, self._desk = clock, desk
         self.lines: dict[str, ClusterLine] = {}
         self._orders: deque[Order] = deque()
+        self._told = False  # that there are orders
         self._loop, self._wake = asyncio.get_running_loop(), asyncio.Event()
         self.task = self._loop.create_task(self._run(), name=f"wire {self.replica}")
 
     def order(self, order: Order) -> None:
         """From any thread."""
         self._orders.append(order)
+        if self._told:
+            return  # whoever carries them has still to look
+        self._told = True
         with suppress(RuntimeError):  # the loop is closed: the server is going down
             self._loop.call_soon_threadsafe(self._wake.set)
 
@@ -200,6 +205,7 @@ class _Wire:
         while True:
             await self._wake.wait()
             self._wake.clear()
+            self._told = False  # what comes from here on is for the next time, and tells of itself
             orders = [self._orders.popleft() for _ in range(len(self._orders))]
             async with asyncio.timeout(self._clock.silence):
                 await self._desk.hear(self._clock.name, self.life, orders)
@@ -230,7 +236,8 @@ class ClusterClock:
     agent: the same bundle, for what is known without a call: its words, styles and delays.
     spare: leases in hand. prebuffer, backlog: seconds, as the replicas have them.
     silence: seconds without an answer after which a replica is lost. pace: seconds between
-    messages to one replica.
+    messages to one replica. first: its thread comes before all others of the machine, as the event
+    loop's does that it serves.
     """
 
     def __init__(
@@ -243,12 +250,13 @@ class ClusterClock:
         backlog: float = BACKLOG,
         silence: float = SILENCE,
         pace: float = PACE,
+        first: bool = False,
     ) -> None:
         manifest = agent.bundle.manifest
         self.name = f"gateway-{secrets.token_hex(4)}"
         self.bundle, self.text_lead = manifest.name, manifest.delays.text_lead
         self.prebuffer, self.backlog = prebuffer, backlog
-        self.silence, self.pace = silence, pace
+        self.silence, self.pace, self._first = silence, pace, first
         self.process_seconds: deque[float] = deque(maxlen=_REMEMBERED)
         """What a replica's last beat cost, with each batch."""
         self.hung = 0.0
@@ -340,6 +348,8 @@ class ClusterClock:
     # -- in the thread ------------------------------------------------------------------
 
     async def _run(self) -> None:
+        if self._first:
+            come_first(LOOP)
         self._loop, self._hurry = asyncio.get_running_loop(), asyncio.Event()
         self._main = self._loop.create_task(self._keep())
         with suppress(asyncio.CancelledError):
