@@ -130,6 +130,25 @@ def test_what_a_recipe_keeps_of_its_start_is_in_the_mean(place: Path, bundle: Pa
         torch.testing.assert_close(value, share * before[name] + (1 - share) * after[name])
 
 
+def test_only_the_parts_that_a_recipe_names_are_trained(place: Path, bundle: Path) -> None:
+    tuned = load_recipe(place / "tuned.yaml").model_copy(update={"lora": None, "name": "voice"})
+    duplex = tuned.duplex.model_copy(update={"only": ("depth",)})
+    shop = Workshop(tuned.model_copy(update={"duplex": duplex}), place / "work", workers=1)
+    run(shop, STAGES, lambda _: None)
+    before = build_duplex(shop, shop.codec(), Tokenizer.load(shop.tokenizer_path)).state_dict()
+    after = trained(shop).state_dict()
+    changed = {name.split(".")[0] for name in after if not torch.equal(before[name], after[name])}
+    assert changed == {"depth"}
+
+
+def test_a_part_that_the_network_does_not_have_is_refused(place: Path, bundle: Path) -> None:
+    tuned = load_recipe(place / "tuned.yaml").model_copy(update={"lora": None, "name": "odd"})
+    duplex = tuned.duplex.model_copy(update={"only": ("mouth",)})
+    shop = Workshop(tuned.model_copy(update={"duplex": duplex}), place / "work", workers=1)
+    with pytest.raises(RecipeError, match=r"duplex\.only.*'mouth'; it has encoder, hear"):
+        run(shop, STAGES, lambda _: None)
+
+
 def test_nothing_trained_is_said_plainly(place: Path, bundle: Path) -> None:
     recipe = load_recipe(place / "tiny.yaml").model_copy(update={"name": "other"})
     shutil.copytree(place / "work" / "tiny", place / "work" / "other")

@@ -18,7 +18,7 @@ from antiphon.codec.pitch import track
 from antiphon.training.prepare import AGENT, CALLER, CODES, PITCH, Item, read_items
 
 Floats = npt.NDArray[np.float32]
-_MARGIN = 0.25  # s tracked before and after a turn
+_MARGIN = 0.25  # s tracked before and after what is said
 _CHUNK = 4  # conversations that a process takes at once
 
 
@@ -54,7 +54,7 @@ class _Codes:
 
     def __call__(self, item: Item) -> bytes:
         samples = _side(self.folder / AGENT, item)
-        f0 = pitch(samples, [(turn.start, turn.end) for turn in item.turns("agent")])
+        f0 = pitch(samples, [(said.start, said.end) for said in item.spoken("agent")])
         codes = self.codec.encode(torch.from_numpy(samples)[None], torch.from_numpy(f0)[None])[0]
         return codes.numpy().astype("<i2").tobytes()
 
@@ -66,8 +66,8 @@ class _CallerPitch:
     folder: Path
 
     def __call__(self, item: Item) -> bytes:
-        turns = [(turn.start, turn.end) for turn in item.turns("caller")]
-        f0 = pitch(_side(self.folder / CALLER, item), turns).reshape(item.frames, -1)
+        spoken = [(said.start, said.end) for said in item.spoken("caller")]
+        f0 = pitch(_side(self.folder / CALLER, item), spoken).reshape(item.frames, -1)
         voiced = f0 > 0
         octaves = np.log2(np.where(voiced, f0, 100.0) / 100.0).sum(1)
         mean = np.where(voiced.sum(1) >= 3, octaves / np.maximum(voiced.sum(1), 1), 0.0)
@@ -124,13 +124,13 @@ def _side(path: Path, item: Item) -> Floats:
     return pcm.astype(np.float32) / 32768.0
 
 
-def pitch(samples: Floats, turns: Sequence[tuple[float, float]]) -> Floats:
-    """f0 [N // 160] Hz of one side's channel: only its turns (seconds) are tracked.
+def pitch(samples: Floats, spoken: Sequence[tuple[float, float]]) -> Floats:
+    """f0 [N // 160] Hz of one side's channel: only what it says (from, to; seconds) is tracked.
 
     It is silent between them, and tracking silence costs as much as tracking speech.
     """
     f0 = np.zeros(len(samples) // HOP, dtype=np.float32)
-    for start, end in turns:
+    for start, end in spoken:
         first = max(0, int((start - _MARGIN) * SAMPLE_RATE) // HOP)
         last = min(len(f0), int((end + _MARGIN) * SAMPLE_RATE) // HOP)
         f0[first:last] = track(samples[first * HOP : last * HOP])

@@ -44,7 +44,7 @@ from antiphon.training.lines import LineMel
 from antiphon.training.loop import fit
 from antiphon.training.lora import adapt, merge
 from antiphon.training.prepare import Flat, prepare, read_items
-from antiphon.training.recipe import Recipe
+from antiphon.training.recipe import DuplexPart, Recipe
 from antiphon.training.recordings import load as load_recordings
 from antiphon.training.rollout import Case, Rollout, exactly
 from antiphon.training.start import TOKENIZER, codec_of, keep_some, sizes_of, start_from
@@ -292,8 +292,7 @@ def _duplex(shop: Workshop) -> None:
         return
     codec, tokenizer = shop.codec(), Tokenizer.load(shop.tokenizer_path)
     duplex = build_duplex(shop, codec, tokenizer)
-    if part.freeze_encoder:
-        duplex.encoder.requires_grad_(False)
+    _freeze(duplex, part)
     flat = shop.flat("train")
     task = DuplexTask(
         duplex,
@@ -309,6 +308,19 @@ def _duplex(shop: Workshop) -> None:
         line=caller_line(shop, flat),
     )
     fit(_fabric(shop, _several(shop)), task, part, shop.folder / "duplex")
+
+
+def _freeze(duplex: Duplex, part: DuplexPart) -> None:
+    """Leave as they are what the recipe does not want trained."""
+    parts = dict(duplex.named_children())
+    strange = sorted(set(part.only) - set(parts))
+    if strange:
+        raise RecipeError(
+            f"duplex.only: the network has no part {strange[0]!r}; it has {', '.join(parts)}"
+        )
+    for name, each in parts.items():
+        if (part.only and name not in part.only) or (name == "encoder" and part.freeze_encoder):
+            each.requires_grad_(False)
 
 
 def build_duplex(shop: Workshop, codec: Codec, tokenizer: Tokenizer) -> Duplex:

@@ -22,6 +22,7 @@ from antiphon.errors import CorpusError
 
 CALLER, AGENT, ITEMS = "caller.i16", "agent.i16", "items.jsonl"
 CODES, PITCH = "codes.i16", "pitch.f16"
+SPOKEN = ("turn", "backchannel", "side_talk")  # events that are speech
 
 
 @dataclass(frozen=True)
@@ -36,6 +37,10 @@ class Item:
     def turns(self, speaker: str) -> Iterator[Event]:
         """The turns of one side, in order."""
         return (e for e in self.events if e.kind == "turn" and e.speaker == speaker)
+
+    def spoken(self, speaker: str) -> Iterator[Event]:
+        """All that one side says: its turns, and what it says beside the other's."""
+        return (e for e in self.events if e.kind in SPOKEN and e.speaker == speaker)
 
 
 def _line(item: Item, source: int) -> str:

@@ -58,6 +58,7 @@ class DuplexPart(LoopConfig):
     longest: int = 320  # frames of a crop
     losses: LossConfig = LossConfig()
     freeze_encoder: bool = False
+    only: tuple[str, ...] = ()  # the parts of the network that are trained; (): all of them
 
 
 class LoraPart(_Part):
