@@ -3,11 +3,11 @@
     python benchmarks/ugly_sessions.py --sessions 2000
     python benchmarks/ugly_sessions.py --sessions 2000 --bundle cafe --at-once 2
 
-It starts `antiphon serve` with a store on the loopback address and counts, before and after:
-memory, places, tasks, threads, file descriptors, calls that somebody still holds, errors in the
-log. In between, and at the end, fresh sessions on all places at once hear silence, and must be
-given, byte for byte, what the first session was given: a sound or a word of another's session
-would show there.
+It starts `antiphon serve` with a store on the loopback address and counts, before and after, of the
+server and of its engine's process: memory, places, tasks, threads, file descriptors, calls that
+somebody still holds, errors in the log. In between, and at the end, fresh sessions on all places at
+once hear silence, and must be given, byte for byte, what the first session was given: a sound or a
+word of another's session would show there.
 Reads /proc, so Linux alone.
 """
 
@@ -404,10 +404,12 @@ def serve(report: str, arguments: list[str]) -> None:
     def tell(*_: object) -> None:
         from antiphon.runtime.clock import Line
         from antiphon.serving.call import LiveCall
+        from antiphon.serving.cluster.gateway import ClusterLine
         from antiphon.serving.socket import Connection
 
         gc.collect()
-        held = sum(type(each) in (LiveCall, Connection, Line) for each in gc.get_objects())
+        kinds = (LiveCall, Connection, Line, ClusterLine)
+        held = sum(type(each) in kinds for each in gc.get_objects())
         found = {"tasks": len(asyncio.all_tasks()), "held": held}
         Path(f"{report}.new").write_text(json.dumps(found))
         os.replace(f"{report}.new", report)
@@ -456,16 +458,27 @@ class Subject:
             time.sleep(0.02)
         figures = self.figures()  # the first time it starts a thread, which is to be counted
         held = json.loads(self.report.read_text())
-        proc = Path(f"/proc/{self.process.pid}")
-        fields = dict(line.split(":", 1) for line in (proc / "status").read_text().splitlines())
+        memory = threads = files = 0
+        for proc in self._processes():
+            status = (proc / "status").read_text().splitlines()
+            fields = dict(line.split(":", 1) for line in status)
+            memory += int(fields["VmRSS"].split()[0])
+            threads += int(fields["Threads"])
+            files += len(list((proc / "fd").iterdir()))
         return Counts(
-            memory=int(fields["VmRSS"].split()[0]) / 1024,
+            memory=memory / 1024,
             free=round(figures["antiphon_slots"] - figures["antiphon_slots_used"]),
             tasks=held["tasks"],
             held=held["held"],
-            threads=int(fields["Threads"]),
-            files=len(list((proc / "fd").iterdir())),
+            threads=threads,
+            files=files,
         )
+
+    def _processes(self) -> list[Path]:
+        """The server, and the engine's process that it may have, in /proc."""
+        server = Path(f"/proc/{self.process.pid}")
+        children = (server / "task" / server.name / "children").read_text().split()
+        return [server, *(Path(f"/proc/{child}") for child in children)]
 
     def figures(self) -> dict[str, float]:
         """Of /metrics, those without labels."""

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from antiphon.guard.config import SoundRules
-from antiphon.guard.sound import Fault, SoundWatch, VoicePrint
+from antiphon.guard.sound import Fault, SoundWatch, VoicePrint, periodicity
 from tests.guard.talk import FRAME, RATE, noise, tone
 
 
@@ -32,6 +32,12 @@ def kinds(faults: Iterable[Fault]) -> set[str]:
 @pytest.mark.parametrize("hz", [90, 140, 200, 260])
 def test_a_voice_at_any_pitch_passes(hz: float) -> None:
     assert not watch(voice(hz))
+
+
+def test_a_voice_is_periodic_and_a_whisper_is_not() -> None:
+    assert periodicity(voice(200)) > 0.9
+    assert periodicity(noise(RATE)) < 0.6
+    assert periodicity(np.zeros(RATE, dtype=np.float32)) == 0.0
 
 
 def test_silence_passes() -> None:

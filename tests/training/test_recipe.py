@@ -10,7 +10,7 @@ from antiphon.training.recipe import is_codec_recipe, load_recipe
 RECIPES = Path(__file__).parents[2] / "recipes"
 
 
-@pytest.mark.parametrize("name", ["cafe.yaml", "cafe-again.yaml"])
+@pytest.mark.parametrize("name", ["cafe.yaml", "cafe-again.yaml", "cafe-voice.yaml"])
 def test_the_cafe_recipes_read_and_their_paths_exist(name: str) -> None:
     recipe = load_recipe(RECIPES / name)
     assert recipe.start is None or (recipe.start / "manifest.json").exists()
