@@ -19,7 +19,7 @@ import time
 from datetime import datetime
 
 SLEEP = 0.005  # s
-PRIORITY = 20  # of 99; the threads of `antiphon serve` have 1
+PRIORITY = 20  # of 99; the threads of `antiphon serve` have 1 and 2
 
 Stall = tuple[float, int, float]  # seconds since the epoch, core, seconds
 

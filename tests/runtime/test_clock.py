@@ -403,6 +403,26 @@ def test_a_failing_engine_ends_its_own_calls_and_the_clock_goes_on(
     assert len(pairs[2][1].beats) == 64
 
 
+def test_a_failing_engine_ends_those_too_who_were_left_out_of_the_beat(
+    agent: Agent, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = Clock(agent, 2, group=2)
+    (late, ear), (steady, _) = opened(clock), opened(clock)
+    samples = np.random.default_rng(0).standard_normal(FRAME * 4).astype(np.float32) * 0.001
+    steady.push(samples)
+    late.push(samples[: FRAME * 2])
+    run(clock, 2)
+
+    def fails(*_: object) -> None:
+        raise RuntimeError("out of memory")
+
+    monkeypatch.setattr(Engine, "step", fails)
+    run(clock, 1)
+    assert len(ear.of(HeardEvent)) == 2  # it had nothing to be heard
+    assert "out of memory" in ear.of(EndedEvent)[0].reason
+    assert clock.active == 0
+
+
 def test_a_call_whose_voice_is_nan_ends_alone(
     agent: Agent, monkeypatch: pytest.MonkeyPatch
 ) -> None:

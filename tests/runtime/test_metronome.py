@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import threading
 import time
 from collections import deque
@@ -43,6 +44,24 @@ def test_it_rests_until_it_is_woken() -> None:
     assert done.wait(2)
     metronome.stop()
     assert metronome.beats >= 1
+
+
+def test_a_thread_that_may_not_come_first_is_free_to_go_to_any_core(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def no(*_: object) -> None:
+        raise PermissionError(1, "Operation not permitted")
+
+    stays: list[int] = []
+    monkeypatch.setattr(os, "sched_setscheduler", no, raising=False)
+    monkeypatch.setattr("antiphon.runtime.metronome.stay_on", stays.append)
+    done = threading.Event()
+    metronome = Metronome(done.set, lambda: True, first=True, core=0)
+    metronome.start()
+    assert done.wait(2)
+    metronome.stop()
+    assert not stays
+    assert not metronome.running
 
 
 def test_work_that_fails_is_told_and_it_goes_on(caplog: pytest.LogCaptureFixture) -> None:

@@ -131,10 +131,17 @@ def cluster_clock(
                 group=config.group,
                 prebuffer=config.prebuffer,
                 backlog=config.backlog,
+                first=config.first,
             )
             for name, capacity in found.add(wanted, replicas).items():
                 print(f"{name} carries {capacity}.", flush=True)
-        yield ClusterClock(agent, found, prebuffer=config.prebuffer, backlog=config.backlog)
+        yield ClusterClock(
+            agent,
+            found,
+            prebuffer=config.prebuffer,
+            backlog=config.backlog,
+            first=config.first,
+        )
 
 
 @contextmanager

@@ -17,6 +17,7 @@ from antiphon.audio import SAMPLE_RATE
 
 Speaker = Literal["agent", "caller"]
 SPEAKERS: tuple[Speaker, Speaker] = ("agent", "caller")  # in the order of the channels
+SPOKEN = ("turn", "backchannel", "side_talk")  # kinds of events that are speech
 
 _TURN_BREAK = 0.8  # s of silence of one speaker that parts two of their turns
 

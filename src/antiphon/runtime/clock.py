@@ -342,6 +342,8 @@ class Clock:
 
     def start(self) -> None:
         """Begin to beat; the first call is not the one that waits for cold engines."""
+        if self._metronomes[0].running:
+            return
         for group in self._groups:
             group.engine.warm()
         for each in self._metronomes:
@@ -463,7 +465,8 @@ class _Group:
         """A frame of every line. What fails ends the lines that it concerns, and no other."""
         given: dict[int, StepInput] = {}
         heard: dict[int, tuple[Line, _HushedSession, Samples, int]] = {}
-        for line in self.seats():
+        lines = self.seats()
+        for line in lines:
             session = line.session
             if not line.open or session is None:
                 continue
@@ -485,8 +488,8 @@ class _Group:
         try:
             outputs = self.engine.step(given)
         except Exception as error:
-            self._fail([line for line, *_ in heard.values()], error)
-            # What the engine's buffers hold now is not known.
+            # What the engine's buffers hold now is not known, of those left out of this beat too.
+            self._fail([line for line in lines if line.open], error)
             self.engine = self.agent.engine(self.size)
             return
         for slot, (line, session, frame, filled) in heard.items():

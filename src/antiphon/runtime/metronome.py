@@ -35,7 +35,7 @@ class Metronome:
     costs: where to add what each beat cost, in seconds. origin: when a beat of it is due, in
     seconds of `time.perf_counter`; the others are multiples of 80 ms away, so that metronomes with
     different origins stay apart. first: its thread comes before all others of the machine, where
-    the system lets it. core: where its thread stays; None: anywhere.
+    the system lets it. core: where its thread then stays; None: anywhere.
 
     patience: seconds after which a beat that has not ended is taken never to end. Then `on_hung`
     is called from another thread; should the beat end after all, it goes on.
@@ -88,6 +88,11 @@ class Metronome:
         since = self._hung_since
         return 0.0 if since is None else time.perf_counter() - since
 
+    @property
+    def running(self) -> bool:
+        """Whether it was started, and not stopped since."""
+        return self._thread is not None
+
     def wake(self) -> None:
         """There may be work. From any thread."""
         with self._news:
@@ -116,9 +121,8 @@ class Metronome:
             self._watchdog = None
 
     def _run(self) -> None:
-        if self._first:
-            come_first(STEPS)
-        if self._core is not None:
+        # An ordinary thread must be free to go where its neighbours are not.
+        if self._first and come_first(STEPS) and self._core is not None:
             stay_on(self._core)
         due: float | None = None
         late = _Late()

@@ -17,13 +17,16 @@ loop came before them a beat was longer by all that it did meanwhile, beats over
 overlap are slower each (docs/experiments/service.md)."""
 
 
-def come_first(rank: int) -> None:
+def come_first(rank: int) -> bool:
     """Put this thread before all ordinary ones; threads and processes that it starts are ordinary.
 
-    Linux lets root, CAP_SYS_NICE or an `rtprio` limit; elsewhere nothing changes.
+    Linux lets root, CAP_SYS_NICE or an `rtprio` limit; elsewhere nothing changes. Whether it did.
     """
-    with suppress(OSError, AttributeError):
+    try:
         os.sched_setscheduler(0, os.SCHED_RR | os.SCHED_RESET_ON_FORK, os.sched_param(rank))
+    except (OSError, AttributeError):
+        return False
+    return True
 
 
 def be_ordinary() -> None:

@@ -21,7 +21,7 @@ SWITCH = 0.0005  # seconds for which a thread may keep Python's lock from one th
 def steady(first: bool = False) -> Generator[None]:
     """Enter it when everything is loaded; the process is as before when it is left.
 
-    first: the thread that enters, the event loop's, comes before all others of the machine.
+    first: the thread that enters, the event loop's, comes before all ordinary ones of the machine.
 
     What is there is taken out of the garbage collector's sight: to look all of it through takes
     longer than a beat, and it stays for as long as the server does. And a thread that waits for

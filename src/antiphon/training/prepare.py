@@ -16,13 +16,12 @@ import numpy as np
 import numpy.typing as npt
 
 from antiphon.audio import FRAME
-from antiphon.corpus.conversation import Event, Word
+from antiphon.corpus.conversation import SPOKEN, Event, Word
 from antiphon.corpus.disk import Corpus
 from antiphon.errors import CorpusError
 
 CALLER, AGENT, ITEMS = "caller.i16", "agent.i16", "items.jsonl"
 CODES, PITCH = "codes.i16", "pitch.f16"
-SPOKEN = ("turn", "backchannel", "side_talk")  # events that are speech
 
 
 @dataclass(frozen=True)

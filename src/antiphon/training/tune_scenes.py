@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from antiphon.corpus.calls import Call
-from antiphon.corpus.conversation import Event
+from antiphon.corpus.conversation import SPOKEN, Event
 from antiphon.corpus.tokenizer import normalise
 from antiphon.model.config import FIRST_PIECE
 from antiphon.training.duplex import Example
@@ -151,9 +151,7 @@ def _cut(
     later = [
         e.start
         for e in item.events
-        if e.speaker == "caller"
-        and e.kind in ("turn", "backchannel", "side_talk")
-        and e.start >= heard.end - 0.01
+        if e.speaker == "caller" and e.kind in SPOKEN and e.start >= heard.end - 0.01
     ]
     sound = min([item.frames, *map(_frame, later)])
     zero = start * SECONDS

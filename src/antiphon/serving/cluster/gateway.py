@@ -29,6 +29,7 @@ from antiphon.errors import AudioError
 from antiphon.runtime.agent import Agent
 from antiphon.runtime.caller_buffer import BACKLOG, PREBUFFER
 from antiphon.runtime.clock import ClockEvent, ClockFull, EndedEvent, HeardEvent, Tell
+from antiphon.runtime.metronome import remembered
 from antiphon.runtime.priority import LOOP, come_first
 from antiphon.serving.cluster.leases import LEASE, SILENCE, Holding, Lease
 from antiphon.serving.cluster.replica import HOLD, Beat, News, Order
@@ -38,7 +39,6 @@ VISIT = 0.5  # seconds between visits to the ledger
 PACE = 0.02  # seconds between messages to one replica: what comes meanwhile goes together
 BURST = 0.05  # seconds that a call may wait for a lease while there are free slots
 FRESH = LEASE / 2  # seconds after a visit for which leases in hand are trusted
-_REMEMBERED = 45_000  # beats whose cost is kept, as a clock does
 
 _log = logging.getLogger(__name__)
 
@@ -236,8 +236,8 @@ class ClusterClock:
     agent: the same bundle, for what is known without a call: its words, styles and delays.
     spare: leases in hand. prebuffer, backlog: seconds, as the replicas have them.
     silence: seconds without an answer after which a replica is lost. pace: seconds between
-    messages to one replica. first: its thread comes before all others of the machine, as the event
-    loop's does that it serves.
+    messages to one replica. first: its thread comes before all ordinary ones of the machine, as
+    the event loop's does that it serves.
     """
 
     def __init__(
@@ -257,7 +257,7 @@ class ClusterClock:
         self.bundle, self.text_lead = manifest.name, manifest.delays.text_lead
         self.prebuffer, self.backlog = prebuffer, backlog
         self.silence, self.pace, self._first = silence, pace, first
-        self.process_seconds: deque[float] = deque(maxlen=_REMEMBERED)
+        self.process_seconds = remembered()
         """What a replica's last beat cost, with each batch."""
         self.hung = 0.0
         """Seconds: a replica whose engine hangs offers no slots, and so this clock never does."""

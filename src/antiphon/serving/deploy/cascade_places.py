@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import logging
 import threading
-import time
 from collections import deque
 from collections.abc import Callable
 from contextlib import AbstractContextManager, ExitStack
@@ -27,14 +26,11 @@ from antiphon.errors import AntiphonError
 from antiphon.runtime.caller_buffer import BACKLOG, PREBUFFER, CallerBuffer
 from antiphon.runtime.clock import ClockEvent, ClockFull, EndedEvent, HeardEvent, Tell
 from antiphon.runtime.events import AudioEvent, Samples
-from antiphon.runtime.session import SECONDS
+from antiphon.runtime.metronome import Metronome
 from antiphon.serving.call import nobody
 
 Sessions = Callable[[int], AbstractContextManager[CascadeSession]]
 """Gives a call's session for a seed."""
-
-_BEHIND = 12  # beats that may be late and are still made up for
-_REMEMBERED = 45_000  # beats whose cost is kept: an hour
 
 _log = logging.getLogger(__name__)
 
@@ -71,16 +67,25 @@ class CascadePlaces:
         backlog: float = BACKLOG,
     ) -> None:
         self.slots, self.prebuffer, self.backlog = slots, prebuffer, backlog
-        self.beats = 0
-        """Beats done."""
-        self.missed = 0
-        """Beats that were not over 80 ms after they were due."""
-        self.process_seconds: deque[float] = deque(maxlen=_REMEMBERED)
         self._sessions = sessions
         self._places: list[CascadePlace] = []
-        self._wake = threading.Condition()
-        self._running = False
-        self._thread: threading.Thread | None = None
+        self._lock = threading.Lock()
+        self._metronome = Metronome(self.beat, lambda: bool(self._places), name="antiphon-cascade")
+
+    @property
+    def beats(self) -> int:
+        """Beats done."""
+        return self._metronome.beats
+
+    @property
+    def missed(self) -> int:
+        """Beats that were not over 80 ms after they were due."""
+        return self._metronome.missed
+
+    @property
+    def process_seconds(self) -> deque[float]:
+        """What the last beats cost."""
+        return self._metronome.process_seconds
 
     @property
     def active(self) -> int:
@@ -89,12 +94,12 @@ class CascadePlaces:
 
     def open(self, tell: Tell, *, seed: int = 0, rate: int = SAMPLE_RATE) -> CascadePlace:
         """A place, as `clock.Clock.open` gives it. Raises ClockFull."""
-        with self._wake:
+        with self._lock:
             if len(self._places) >= self.slots:
                 raise ClockFull(f"all {self.slots} places are taken")
             place = CascadePlace(self, tell, seed, rate)
             self._places.append(place)
-            self._wake.notify()
+        self._metronome.wake()
         return place
 
     def check_sayable(self, text: str) -> None:
@@ -107,7 +112,7 @@ class CascadePlaces:
 
     def leave(self, place: CascadePlace) -> None:
         """Called by a place that was closed."""
-        with self._wake:
+        with self._lock:
             if place in self._places:
                 self._places.remove(place)
 
@@ -117,46 +122,18 @@ class CascadePlaces:
 
     def start(self) -> None:
         """Begin to beat."""
-        if self._thread is None:
-            self._running = True
-            self._thread = threading.Thread(target=self._run, name="antiphon-cascade", daemon=True)
-            self._thread.start()
+        self._metronome.start()
 
     def stop(self) -> None:
         """End the beat; places that are open hear nothing more."""
-        with self._wake:
-            self._running = False
-            self._wake.notify()
-        if self._thread is not None:
-            self._thread.join()
-            self._thread = None
+        self._metronome.stop()
 
     def beat(self) -> None:
         """One beat, now."""
-        with self._wake:
+        with self._lock:
             places = list(self._places)
         for place in places:
             place.step()
-        self.beats += 1
-
-    def _run(self) -> None:
-        due = time.perf_counter()
-        while True:
-            with self._wake:
-                while self._running and not self._places:
-                    self._wake.wait()
-                    due = time.perf_counter()
-                if not self._running:
-                    return
-            now = time.perf_counter()
-            if now < due:
-                time.sleep(due - now)
-            began = time.perf_counter()
-            due = max(due, began - _BEHIND * SECONDS) + SECONDS
-            self.beat()
-            over = time.perf_counter()
-            self.process_seconds.append(over - began)
-            self.missed += over > due
 
 
 class CascadePlace:
