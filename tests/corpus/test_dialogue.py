@@ -92,7 +92,8 @@ def test_listeners_say_short_things_beside_a_turn(dialogues: list[Dialogue]) -> 
             kinds[beside.by, beside.kind] += 1
             assert beside.by != turn.speaker
             assert 0 <= beside.word < len(turn.text.split())
-            if beside.by == "agent":
+            last = len(turn.text.split()) - 1
+            if beside.by == "agent" and beside.word < last:
                 assert (beside.word, True) in [(i, s >= 0.4) for i, s in turn.pauses]
     assert min(kinds.values()) > 20
     assert set(kinds) == {
@@ -100,6 +101,37 @@ def test_listeners_say_short_things_beside_a_turn(dialogues: list[Dialogue]) -> 
         ("caller", "side_talk"),
         ("agent", "backchannel"),
     }
+
+
+def test_refusals_come_later_than_answers(cafe: Scenario, dialogues: list[Dialogue]) -> None:
+    gaps: dict[bool, list[float]] = {True: [], False: []}
+    for turn in (turn for dialogue in dialogues for turn in dialogue.turns):
+        if turn.speaker == "agent" and turn.intent != "silence":
+            gaps[cafe.intents[turn.intent].wait is not None].append(turn.gap)
+    assert median(gaps[True]) > median(gaps[False]) + 0.4
+    shortest, _, longest = cafe.intents["unsafe"].wait or (0, 0, 0)
+    late = cafe.dialogue.missed_gap[1]
+    assert all(shortest <= gap <= max(longest, late) for gap in gaps[True])
+
+
+def test_some_answers_come_late_and_half_of_these_after_a_murmur(
+    cafe: Scenario, dialogues: list[Dialogue]
+) -> None:
+    late: list[bool] = []
+    answers = 0
+    for dialogue in dialogues:
+        for asked, reply in pairwise(dialogue.turns):
+            if reply.speaker != "agent" or asked.speaker != "caller":
+                continue
+            answers += 1
+            last = len(asked.text.split()) - 1
+            murmur = any(b.by == "agent" and b.word == last for b in asked.beside)
+            if cafe.intents[reply.intent].wait is None and reply.gap >= cafe.dialogue.missed_gap[0]:
+                late.append(murmur)
+            else:
+                assert not murmur or cafe.intents[reply.intent].wait
+    assert len(late) / answers == pytest.approx(cafe.dialogue.missed, abs=0.02)
+    assert sum(late) / len(late) == pytest.approx(0.5, abs=0.15)
 
 
 def test_the_tone_is_not_in_the_callers_words_and_changes_the_reply(cafe: Scenario) -> None:
@@ -137,9 +169,12 @@ def test_shares_and_times_are_those_of_the_scenario(
     cafe: Scenario, dialogues: list[Dialogue]
 ) -> None:
     turns = [turn for dialogue in dialogues for turn in dialogue.turns]
+    shape = cafe.dialogue
     gaps = [turn.gap for turn in turns if turn.speaker == "agent" and turn.intent != "silence"]
-    shortest, longest = cafe.dialogue.agent_gap[0], cafe.dialogue.open_gap[2]
-    assert shortest <= min(gaps) <= max(gaps) <= longest
+    assert shape.agent_gap[0] <= min(gaps)
+    late = [gap for gap in gaps if gap > shape.open_gap[2]]
+    assert len(late) / len(gaps) < 0.2
+    assert max(gaps) <= shape.missed_gap[1]
     silent = sum(not any(t.speaker == "caller" for t in d.turns) for d in dialogues)
     assert silent / len(dialogues) == pytest.approx(cafe.dialogue.silent, abs=0.03)
     callers = [sum(turn.speaker == "caller" for turn in d.turns) for d in dialogues]
@@ -183,7 +218,7 @@ def test_the_agent_waits_longer_after_words_that_callers_go_on_from(
         for turn, answer in pairwise(dialogue.turns):
             if turn.speaker == "caller" and answer.speaker == "agent":
                 finished = cafe.floor.finished(turn.text)
-                if not 0.4 < finished < 0.7:
+                if not 0.4 < finished < 0.7 and answer.gap < cafe.dialogue.open_gap[2]:
                     waits[finished > 0.5].append(answer.gap)
     assert len(waits[True]) > 50
     assert len(waits[False]) > 50

@@ -139,6 +139,18 @@ def test_what_is_said_beside_a_turn_lies_in_the_other_channel_and_takes_no_turn(
     assert [w.text for w in made.words if w.speaker == "caller"] == ["mm"]
 
 
+def test_a_murmur_after_the_last_word_lies_before_a_late_answer(beeps: Beeps) -> None:
+    murmur = Beside(by="agent", kind="backchannel", text="mm", word=1, delay=0.15)
+    caller = _turn("caller", "a latte", 0.2, beside=(murmur,))
+    spoken = Spoken(caller, beeps(caller.text), {}, (beeps("mm"),))
+    late = mix([spoken, _said(_turn("agent", "okay a latte", 1.4), beeps)], tail=1.0)
+    (sound,) = (e for e in late.events if e.kind == "backchannel")
+    asked, answer = late.turns()
+    assert asked.end < sound.start < sound.end < answer.start
+    soon = mix([spoken, _said(_turn("agent", "okay a latte", 0.2), beeps)], tail=1.0)
+    assert not [e for e in soon.events if e.kind == "backchannel"]
+
+
 def test_what_would_run_into_the_speakers_own_turn_is_left_out(beeps: Beeps) -> None:
     late = Beside(by="caller", kind="side_talk", text="mm mm mm mm", word=1, delay=0.3)
     agent = _turn("agent", "sure thing", 0.2, beside=(late,))

@@ -177,7 +177,8 @@ def speak(
         recorded = turn.speaker == "caller" and turn.intent == _OUT_OF_DOMAIN and recordings
         if recorded and chance < plan.real_share:
             recording = rng.choice(recordings)
-            said = turn.model_copy(update={"text": recording.text, "pauses": ()})
+            changes = {"text": recording.text, "pauses": (), "beside": ()}
+            said = turn.model_copy(update=changes)
             data: dict[str, Any] = {"voice": "recorded"}
             if not recording.text:
                 data["recorded_without_text"] = True

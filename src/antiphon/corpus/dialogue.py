@@ -29,6 +29,7 @@ __all__ = [
 ]
 
 _SOMEWHERE = 0.2  # share of pauses that fall between any two words
+_MURMURS = (0.12, 0.2)  # s from a word to a backchannel of the agent's
 _CLOSED = 0.8  # words after which so many callers stop are answered like those all stop at
 
 
@@ -98,6 +99,8 @@ def sample_dialogue(scenario: Scenario, rng: random.Random) -> Dialogue:
         intent = _choose(scenario, rng, index, count, len(held), turns)
         turns.extend(_exchange(scenario, rng, intent, held, tone, first=not turns))
     turns = [_beside(scenario, turn, rng) for turn in _breaking_in(turns, shape, rng)]
+    if shape.missed:
+        turns = _missing_its_moment(scenario, turns, rng)
     tail = _seconds(rng, shape.tail)
     if rng.random() < shape.long_silence:
         extra = _seconds(rng, shape.long_silence_length)
@@ -172,7 +175,7 @@ def _beside(scenario: Scenario, turn: Turn, rng: random.Random) -> Turn:
         after = [i for i, seconds in turn.pauses if seconds >= shape.room and i >= shape.long_turn]
         apart = [i for n, i in enumerate(after) if not n or i - after[n - 1] > 2]
         places = [i for i in apart if rng.random() < shape.agent_backchannel]
-        delays = [rng.uniform(0.12, 0.2) for _ in places]
+        delays = [rng.uniform(*_MURMURS) for _ in places]
     said = [
         Beside(
             by=by,
@@ -184,6 +187,26 @@ def _beside(scenario: Scenario, turn: Turn, rng: random.Random) -> Turn:
         for place, delay in zip(places, delays, strict=True)
     ]
     return turn.model_copy(update={"beside": tuple(said)})
+
+
+def _missing_its_moment(scenario: Scenario, turns: list[Turn], rng: random.Random) -> list[Turn]:
+    """Some replies come late, half of them after a backchannel where the caller had finished."""
+    shape, out = scenario.dialogue, list(turns)
+    for index in range(1, len(out)):
+        asked, reply = out[index - 1], out[index]
+        if (asked.speaker, reply.speaker) != ("caller", "agent") or rng.random() >= shape.missed:
+            continue
+        out[index] = reply.model_copy(update={"gap": _seconds(rng, shape.missed_gap)})
+        if scenario.beside is not None and rng.random() < 0.5:
+            murmur = Beside(
+                by="agent",
+                kind="backchannel",
+                text=scenario.phrase_of(scenario.beside.agent, rng),
+                word=len(asked.text.split()) - 1,
+                delay=_seconds(rng, _MURMURS),
+            )
+            out[index - 1] = asked.model_copy(update={"beside": (*asked.beside, murmur)})
+    return out
 
 
 def agent_sentences(scenario: Scenario, rng: random.Random) -> Iterator[str]:
@@ -255,7 +278,7 @@ def _exchange(
                 speaker="agent",
                 text=reply,
                 intent=intent,
-                gap=_wait(shape, scenario.floor.finished(text), rng),
+                gap=_wait(shape, scenario.floor.finished(text), spec.wait, rng),
                 tone=tone,
                 style=shape.styles.get(tone, "neutral"),
                 calls=(call,) if call else (),
@@ -264,8 +287,17 @@ def _exchange(
     return turns
 
 
-def _wait(shape: DialogueShape, finished: float, rng: random.Random) -> float:
-    """Seconds before the agent answers words after which callers stop so often."""
+def _wait(
+    shape: DialogueShape,
+    finished: float,
+    own: tuple[float, float, float] | None,
+    rng: random.Random,
+) -> float:
+    """Seconds before the agent answers words after which callers stop so often; `own`: the
+    intent's own wait."""
+    if own is not None:
+        low, likely, high = own
+        return round(rng.triangular(low, high, likely), 3)
     drawn = [
         rng.triangular(low, high, likely) for low, likely, high in (shape.agent_gap, shape.open_gap)
     ]

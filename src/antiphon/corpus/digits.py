@@ -10,13 +10,14 @@ import random
 
 WORDS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
 _MULTIPLES = {"double": 2, "triple": 3}
+_AGAIN = 0.22  # of a digit that repeats the one before it, beside those that do by chance
 
 
 def sample(rng: random.Random, shortest: int, longest: int) -> str:
     """A number of any length in the span; digits repeat more often than by chance."""
     digits: list[str] = []
     for _ in range(rng.randint(shortest, longest)):
-        again = bool(digits) and rng.random() < 0.12
+        again = bool(digits) and rng.random() < _AGAIN
         digits.append(digits[-1] if again else str(rng.randrange(10)))
     return "".join(digits)
 

@@ -112,11 +112,18 @@ class _Desk:
         self._note("turn", turn.speaker, start, end, data)
         for a, b in pauses:
             self._note("pause", turn.speaker, zero + a, zero + b, {})
-        self._lay_beside(said, laid, None if self.next_start is None else self.next_start)
+        if self.next_start is not None:
+            room = self.next_start - _ROOM
+        elif following is not None:
+            room = max(end, end + following.gap - _ROOM)
+        else:
+            room = end + _ROOM
+        self._lay_beside(said, laid, room)
         self.end = end
         return asked
 
-    def _lay_beside(self, said: Spoken, laid: _Laid, until: float | None) -> None:
+    def _lay_beside(self, said: Spoken, laid: _Laid, room: float) -> None:
+        """Put down what is said beside a turn, where it is over by `room` (s)."""
         other: Speaker = "caller" if said.turn.speaker == "agent" else "agent"
         for beside, speech in zip(said.turn.beside, said.beside, strict=True):
             if beside.word >= len(laid.speech.words):
@@ -124,7 +131,6 @@ class _Desk:
             start = laid.zero + laid.speech.words[beside.word][2] + beside.delay
             sound = _Laid(other, round((start - speech.start) * SAMPLE_RATE), speech)
             last = sound.zero + speech.end
-            room = laid.zero + laid.speech.end + _ROOM if until is None else until - _ROOM
             if last > room:
                 continue
             self.laid.append(sound)

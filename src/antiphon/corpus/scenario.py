@@ -159,6 +159,12 @@ class FactSpec(_Part):
         return rows if self.by else rows.get("*")
 
 
+def _ordered(span: tuple[float, ...]) -> tuple[float, ...]:
+    if list(span) != sorted(span) or span[0] < 0:
+        raise ValueError("wants seconds from the shortest to the longest")
+    return span
+
+
 class IntentSpec(_Part):
     """What a caller may want, and what the agent then does and says.
 
@@ -166,6 +172,8 @@ class IntentSpec(_Part):
     place: `first` and `last` stand only at the ends of a dialogue.
     call: the tool to call. effect: what the turn does to what is held.
     reply / reply_empty: templates by tone; the latter where nothing is held.
+    wait: [shortest, likeliest, longest] seconds before the reply, where they are not those of
+    other replies.
     """
 
     say: Template
@@ -175,6 +183,7 @@ class IntentSpec(_Part):
     effect: Literal["add", "change", "clear", "none"] = "none"
     reply: Mapping[str, Template] = {}
     reply_empty: Mapping[str, Template] = {}
+    wait: Annotated[tuple[float, float, float], AfterValidator(_ordered)] | None = None
 
 
 def _to_intent(value: Any) -> Any:
@@ -188,12 +197,6 @@ def _to_intent(value: Any) -> Any:
         if isinstance(spec.get(key), str | list):
             spec[key] = {"neutral": spec[key]}
     return spec
-
-
-def _ordered(span: tuple[float, ...]) -> tuple[float, ...]:
-    if list(span) != sorted(span) or span[0] < 0:
-        raise ValueError("wants seconds from the shortest to the longest")
-    return span
 
 
 def _odds(odds: tuple[float, ...]) -> tuple[float, ...]:
@@ -248,6 +251,8 @@ class DialogueShape(_Part):
     first_gap: Span = (0.1, 1.5)
     agent_gap: Annotated[tuple[float, float, float], AfterValidator(_ordered)] = (0.24, 0.30, 0.40)
     open_gap: Annotated[tuple[float, float, float], AfterValidator(_ordered)] = (0.24, 0.30, 0.40)
+    missed: Share = 0.0  # share of the agent's replies that come late, as if it had missed its
+    missed_gap: Span = (0.9, 1.7)  # moment; half of them after a backchannel
     caller_gap: Span = (0.4, 2.0)
     tail: Span = (0.3, 3.5)
     silent: Share = 0.04  # share of dialogues without a word

@@ -81,19 +81,40 @@ class Reader:
         state: whether something is on order, which makes some intents likelier than others.
         among: the intents that may be meant; None: all.
         """
+        return self._read(self._chart(words), 0, state, among) if words else None
+
+    def read_end(
+        self, words: Sequence[str], state: State = "empty", among: Collection[str] | None = None
+    ) -> tuple[int, Reading] | None:
+        """As `read`, of the longest end of these words that can be read: where it begins, and its
+        reading."""
+        chart = self._chart(words)
+        for at in range(len(words)):
+            reading = self._read(chart, at, state, among)
+            if reading is not None:
+                return at, reading
+        return None
+
+    def _chart(self, words: Sequence[str]) -> _Chart:
         chart = _Chart(self._rules, self._objects, self._scenario, self._slots, self._fillers)
         chart.words = tuple(words)
+        return chart
+
+    def _read(
+        self, chart: _Chart, at: int, state: State, among: Collection[str] | None
+    ) -> Reading | None:
+        """The likeliest reading of the words from `at` on."""
         best: tuple[float, str, tuple[_Mark, ...]] | None = None
         for name, prior in priors(self._scenario.intents, state).items():
             if among is not None and name not in among:
                 continue
-            ends = chart.match(self._scenario.intents[name].say, 0)
+            ends = chart.match(self._scenario.intents[name].say, at)
             for end, (score, marks) in ends.items():
-                if all(word in self._fillers for word in words[end:]):
+                if end > at and all(word in self._fillers for word in chart.words[end:]):
                     score += math.log(prior)
                     if best is None or score > best[0]:
                         best = (score, name, marks)
-        if best is None or not words:
+        if best is None:
             return None
         score, intent, marks = best
         slots: Slots = {}
@@ -103,8 +124,7 @@ class Reader:
 
     def intents(self, words: Sequence[str]) -> tuple[str, ...]:
         """All intents that these words could be a turn of, whatever the odds; () means none."""
-        chart = _Chart(self._rules, self._objects, self._scenario, self._slots, self._fillers)
-        chart.words = tuple(words)
+        chart = self._chart(words)
         return tuple(
             name
             for name, spec in self._scenario.intents.items()
