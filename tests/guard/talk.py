@@ -80,6 +80,8 @@ class Talk:
     heard: bool = True
     """Whether the beats hold a HeardEvent."""
     obeys: bool = True
+    speaks_until: float = 0.0
+    """Seconds up to which the caller is heard to speak."""
     asked: list[str] = field(default_factory=list[str])
 
     def __post_init__(self) -> None:
@@ -149,7 +151,7 @@ class Talk:
             agent_text=text,
             caller_text=PAD,
             call=0,
-            vad=0.0,
+            vad=0.9 if (at + 1) * SECONDS <= self.speaks_until else 0.0,
             turn=zeros,
             tone=zeros,
             pitch=0.0,

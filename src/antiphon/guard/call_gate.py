@@ -12,11 +12,14 @@ from antiphon.guard.checks import Rulebook
 from antiphon.guard.config import Confirm
 from antiphon.guard.events import Finding, GuardEvent
 from antiphon.guard.heard import Heard
+from antiphon.guard.reading import Second, SecondReading
 from antiphon.guard.state import CallState
 from antiphon.runtime.events import CallEvent
 
-_Action = Literal["call_blocked", "call_kept", "call_released", "flagged"]
+_Mends = Literal["corrected", "answered"]
+_Action = Literal["call_blocked", "call_kept", "call_released", "flagged"] | _Mends
 _LONGEST_YES = 30.0  # s for which a call waits for the caller's yes
+_SETTLED = 5.0  # s after a turn was answered by its words in which the agent may call late
 
 
 @dataclass
@@ -32,11 +35,14 @@ class CallGate:
     def __init__(self, rules: Rulebook, state: CallState, patience: float) -> None:
         self._rules, self._state, self._patience = rules, state, patience
         self._check, self._unsafe = rules.call_check(), rules.unsafe()
-        self._heard = rules.heard()
+        self._heard, self._second = rules.heard(), rules.reading()
+        self._settled: float | None = None  # when a turn was last answered by its words
         self._queue: deque[CallEvent] = deque()
         self._kept: _Kept | None = None
         self.ask: Confirm | None = None
         """What the caller must be asked now; the reader takes it."""
+        self.instead: str | None = None
+        """What is to be said in place of the agent's own words now; the reader takes it."""
 
     def take(self, call: CallEvent) -> None:
         """A call that the agent made."""
@@ -55,7 +61,42 @@ class CallGate:
             out += self._decide(call, finding, now)
         return out
 
-    def _finding(self, call: CallEvent) -> Finding | None:
+    @property
+    def busy(self) -> bool:
+        """Whether a call waits."""
+        return bool(self._queue)
+
+    def mend(
+        self, second: Second, now: float, why: str, action: _Mends = "corrected"
+    ) -> list[CallEvent | GuardEvent]:
+        """Make the call that the caller's words ask for, in place of the agent's own."""
+        before = self._queue.popleft() if self._queue else None
+        self._queue.clear()
+        self._settled = now
+        call = CallEvent(time=now, name=second.call.name, arguments=second.call.arguments)
+        if call.arguments in [c.arguments for c in self._state.calls_of_turn()]:
+            self.instead = second.text
+            return []
+        finding = self._finding(call, again=False)
+        out = self._decide(call, finding, now)
+        if call in out:
+            self.instead = second.text
+            told = self._event(action, call, now, Finding(SecondReading.name, why))
+            if before is not None:
+                was = self._rules.redactor.value(before.arguments)
+                told = told.model_copy(update={"data": {**told.data, "was": was}})
+            out.append(told.model_copy(update={"phrase": second.text}))
+        return out
+
+    def _late(self, call: CallEvent) -> bool:
+        """Whether a call is the agent's own for a turn that was answered by its words."""
+        if self._settled is None or call.time - self._settled > _SETTLED:
+            return False
+        words = self._state.caller_words
+        return not words or words[-1].end <= self._settled
+
+    def _finding(self, call: CallEvent, *, again: bool = True) -> Finding | None:
+        """What is wrong with a call; `again`: also by what the words read as."""
         if self._unsafe is not None:
             asked = self._unsafe.asked(self._state.waiting or self._state.turn)
             asked = asked or self._unsafe.spelt(self._state.spelt_turn)
@@ -64,6 +105,12 @@ class CallGate:
         unheard = self._heard.of_call(call, self._state) if self._heard is not None else None
         if unheard is not None:
             return unheard
+        if again and self._second is not None:
+            if self._late(call):
+                return Finding(SecondReading.name, "Its turn was answered by the caller's words.")
+            other = self._second.of_call(call, self._state)
+            if other is not None:
+                return other
         return self._check(call, self._state) if self._check is not None else None
 
     def _decide(
@@ -72,6 +119,11 @@ class CallGate:
         if finding is not None and finding.action == "block":
             if finding.check == Heard.name:
                 self._state.drop(call)
+            if finding.check == SecondReading.name and finding.open and self._second is not None:
+                second = self._second.of(self._state, self._state.waiting or self._state.turn)
+                if second is not None:
+                    self._queue.appendleft(call)
+                    return self.mend(second, now, finding.reason)
             return [self._event("call_blocked", call, now, finding)]
         confirm = self._check.confirm(call) if self._check is not None else None
         if confirm is not None and not self._confirmed(call, confirm):

@@ -21,6 +21,7 @@ from antiphon.guard.events import Finding
 from antiphon.guard.ground import Ground
 from antiphon.guard.heard import Heard
 from antiphon.guard.personal import Personal
+from antiphon.guard.reading import SecondReading
 from antiphon.guard.redact import Redactor
 from antiphon.guard.script import Script
 from antiphon.guard.state import CallState, Said
@@ -80,6 +81,10 @@ class Rulebook:
     def heard(self) -> Heard | None:
         """The check `heard`, which tells calls of which nothing was heard."""
         return Heard(self.ground, self.config.heard) if self.has("heard") else None
+
+    def reading(self) -> SecondReading | None:
+        """The check `reading`, which knows what the caller's words ask for; for one call."""
+        return SecondReading(self.ground, self.reader) if self.has("reading") else None
 
     def unsafe(self) -> Unsafe | None:
         """The check `unsafe`, which also tells calls upon unsafe asks; for one call."""

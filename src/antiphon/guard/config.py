@@ -24,6 +24,7 @@ CheckName = Literal[
     "script",
     "calls",
     "heard",
+    "reading",
     "forbidden",
     "personal",
     "unsafe",
@@ -94,6 +95,14 @@ class HeardRules(_Part):
     """Letters of a word that count; shorter ones fit anything."""
     near: Share = 0.34
     """Misfit up to which a value counts as said, though it was not written down."""
+
+
+class ReadingRules(_Part):
+    """What the caller's words read as by the scenario, beside what the network makes of them."""
+
+    unanswered: float = Field(default=1.6, ge=0)
+    """Seconds of the caller's silence after which a turn that asks for something, and that nobody
+    answers, is answered; 0: never."""
 
 
 class ForbiddenRules(_Part):
@@ -269,6 +278,7 @@ class GuardConfig(_Part):
     claims: ClaimRules = ClaimRules()
     calls: CallRules = CallRules()
     heard: HeardRules = HeardRules()
+    reading: ReadingRules = ReadingRules()
     forbidden: ForbiddenRules = ForbiddenRules()
     personal: PersonalRules = PersonalRules()
     unsafe: UnsafeRules = UnsafeRules()

@@ -44,6 +44,8 @@ class GuardEvent(BaseModel):
         "call_blocked",  # a tool call was dropped
         "call_kept",  # a tool call waits for the caller's yes
         "call_released",  # ... and went on
+        "corrected",  # a tool call was replaced by what the caller's words ask for
+        "answered",  # a turn that the agent left unanswered was answered
         "resumed",  # the agent is heard again
         "fault",  # the engine or its sound cannot be trusted
         "level",  # who answers has changed: data has "before" and "after"

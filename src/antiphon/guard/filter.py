@@ -29,6 +29,7 @@ from antiphon.guard.classifier import Ask, Classifier
 from antiphon.guard.ear import Ear, Piece
 from antiphon.guard.events import Finding, GuardEvent, Judge, Say
 from antiphon.guard.hold import BLOCK, Sentence, Voice, Word, Words
+from antiphon.guard.reading import Second
 from antiphon.guard.replace import Given, Patch, Replacer
 from antiphon.guard.sound import Fault, SoundWatch, VoicePrint
 from antiphon.guard.state import CallState, Said
@@ -46,7 +47,9 @@ from antiphon.runtime.events import (
 from antiphon.runtime.session import SECONDS
 
 Reviewed = ClockEvent | GuardEvent
+VOICE = 0.5  # voice activity from which the caller is speaking
 _Action = Literal["blocked", "flagged", "fault"]
+_MISREAD = ("claims",)  # checks whose findings the caller's words can mend
 _WAITS = ("claims",)  # checks whose findings the caller's late words may clear
 _ENGINE = ("nan", "stuck")  # faults of the sound that are the engine's
 _LOOSE_WAIT = 0.4  # s that a voice without words waits for them
@@ -93,6 +96,8 @@ class Filter:
         self._texts = self.rules.text_checks()
         patience = (self._hold / SAMPLE_RATE) + config.patience_ms / 1e3
         self._gate = CallGate(self.rules, self.state, patience)
+        self._second = self.rules.reading()
+        self._voiced: float | None = None  # when the caller was last heard to speak
         self._replacer = Replacer(ready or {}, say, self.delays)
         self._sound: SoundWatch | None = None
         if self.rules.has("audio"):
@@ -141,6 +146,8 @@ class Filter:
                 case HeardEvent():
                     text = event.out.agent_text
                     self.state.spell(event.time, event.out.spelt)
+                    if event.out.vad >= VOICE:
+                        self._voiced = event.time
                 case CallerWordEvent():
                     self.state.hear(event)
                 case ToneEvent():
@@ -258,6 +265,10 @@ class Filter:
         if self._gate.ask is not None:
             ask, self._gate.ask = self._gate.ask, None
             self.replace(ask.ask)
+        self._answer_for_it()
+        if self._gate.instead is not None:
+            instead, self._gate.instead = self._gate.instead, None
+            self.replace(instead)
         for sentence in self._words.sentences:
             if sentence.void or sentence.given:
                 continue
@@ -268,6 +279,34 @@ class Filter:
             self._look_at(sentence)
         if self._ear is not None:
             self._listen(self._ear)
+
+    def _answer_for_it(self) -> None:
+        """Answer a turn that asks for something and that the agent leaves unanswered."""
+        if self._second is None or not self._left_alone:
+            return
+        second = self._second.of(self.state, self.state.waiting)
+        if second is None or second.skipped or not second.text:
+            return
+        patience = self.rules.config.reading.unanswered
+        reason = f"The agent left the caller without an answer for {patience:g} s."
+        self._told += self._gate.mend(second, self._now, reason, "answered")
+        if self._gate.instead is not None:
+            self.state.begin(self._now)
+
+    @property
+    def _left_alone(self) -> bool:
+        """Whether the caller has been silent for long, and nobody says anything."""
+        patience = self.rules.config.reading.unanswered
+        if not patience or self._voiced is None or self._now - self._voiced < patience:
+            return False
+        return not (self.only_given or self.answering or self.speaking or self._gate.busy)
+
+    def _by_the_words(self, finding: Finding) -> Second | None:
+        """What the caller's words ask for, where the agent claimed something else."""
+        if self._second is None or finding.check not in _MISREAD:
+            return None
+        second = self._second.of(self.state, self.state.turn)
+        return second if second is not None and second.text else None
 
     def _look_at(self, sentence: Sentence) -> None:
         said = Said(sentence.tokens, sentence.start, sentence.over)
@@ -281,7 +320,10 @@ class Filter:
             self._classifier.look(sentence.number, sentence.tokens)
         if sentence.over and not sentence.kept:
             sentence.kept = True
-            self.state.finish(said)
+            if self.rules.ground.is_murmur(sentence.tokens):
+                self.state.retract(sentence.words[0].start)
+            else:
+                self.state.finish(said)
 
     def _listen(self, ear: Ear) -> None:
         for number, finding in ear.findings():
@@ -468,6 +510,11 @@ class Filter:
             return
         self._words.hush(here)
         phrase = self.rules.config.phrase_for(finding.check, self.rules.scenario)
+        second = self._by_the_words(finding)
+        if second is not None:
+            self._told += self._gate.mend(second, self._now, finding.reason)
+            if self._gate.instead is not None:
+                phrase, self._gate.instead = self._gate.instead, None
         self._tell("blocked", finding, sentence=sentence, heard=heard, phrase=phrase)
         self._blocked = True
         self._instead(phrase)

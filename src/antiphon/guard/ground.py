@@ -46,6 +46,9 @@ class Ground(Knowledge):
         nodes = () if silence is None else (silence.prompt, silence.goodbye)
         ways = [way for node in nodes for way in _sayings(node, scenario.rules) or ()]
         self._prompts = frozenset(tuple(grammar.plain(grammar.join(way)).split()) for way in ways)
+        beside = scenario.beside
+        murmurs = (_sayings(beside.agent, scenario.rules) or ()) if beside is not None else ()
+        self._murmurs = frozenset(tuple(grammar.plain(grammar.join(w)).split()) for w in murmurs)
 
     def hinted(self, slot: str, value: str, words: frozenset[str]) -> bool:
         """Whether words hold what tells this value from the slot's others: "twelve" of "twelve
@@ -58,6 +61,10 @@ class Ground(Knowledge):
     def is_own(self, words: Words) -> bool:
         """Whether the scenario has a sentence without slots that begins with these words."""
         return words in self._own
+
+    def is_murmur(self, words: Words) -> bool:
+        """Whether this is what the agent says beside a turn: it answers nothing."""
+        return words in self._murmurs
 
     def is_prompt(self, words: Words) -> bool:
         """Whether this is what the scenario says to a caller who is silent."""

@@ -39,7 +39,7 @@ from antiphon.guard.checks import Rulebook
 from antiphon.guard.classifier import Ask
 from antiphon.guard.config import Level
 from antiphon.guard.events import GuardEvent, Judge, Say
-from antiphon.guard.filter import Filter, Reviewed
+from antiphon.guard.filter import VOICE, Filter, Reviewed
 from antiphon.guard.heard import Heard, fits
 from antiphon.guard.matching import Phrases
 from antiphon.guard.monitor import Monitor, TurnLike
@@ -62,7 +62,6 @@ if TYPE_CHECKING:
 _LOOK = 1.0  # s between looks at the risk
 _HEARD = 20.0  # s of the caller that are kept for the cascade
 _NETWORK = ("end_to_end", "guarded")  # levels at which the network answers
-_VOICE = 0.5  # voice activity above which the caller is speaking
 
 
 class Stage(Protocol):
@@ -245,7 +244,7 @@ class Guard:
         for event in events:
             if isinstance(event, HeardEvent):
                 self.heard(event.samples)
-                self._speaks = event.out.vad >= _VOICE
+                self._speaks = event.out.vad >= VOICE
                 if self._pulse.stopped(event.out):
                     self._fault("The engine stands still.")
             elif isinstance(event, AudioEvent):

@@ -99,6 +99,12 @@ class CallState:
         self._starts.append(start)
         self.version += 1
 
+    def retract(self, start: float) -> None:
+        """The sentence that began then was a murmur: the caller's words before it wait still."""
+        if self._starts and self._starts[-1] == start:
+            self._starts.pop()
+            self.version += 1
+
     def finish(self, said: Said) -> None:
         """The agent's sentence is over."""
         self.sentences.append(said)

@@ -92,7 +92,7 @@ class Check(_View):
     time: float
     check: str
     verdict: str
-    """blocked, flagged, call_blocked, call_kept, call_released, resumed, fault, level, handover."""
+    """The `action` of a `GuardEvent`: blocked, call_blocked, corrected, ..."""
     reason: str
     text: str
     phrase: str

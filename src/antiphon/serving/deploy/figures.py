@@ -67,8 +67,8 @@ def _faults(record: CallRecord) -> bool:
 
 
 def _blocked(record: CallRecord) -> bool:
-    """The guard replaced a sentence or dropped a tool call."""
-    return _guarded(record, "blocked", "call_blocked")
+    """The guard replaced a sentence, or dropped, mended or made a tool call."""
+    return _guarded(record, "blocked", "call_blocked", "corrected", "answered")
 
 
 def _handover(record: CallRecord) -> bool:

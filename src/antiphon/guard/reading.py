@@ -1,0 +1,121 @@
+"""The check `reading`: what the caller's words read as by the scenario, beside what was called.
+
+The network writes down what it hears and acts on it by different heads, and the writing is the
+better of the two: where the words are a whole sentence of the scenario's and the call says
+something else, the words are right four times in five (docs/experiments/reading.md). So such a call
+is replaced by what the words say, with the scenario's own reply; and a turn that asks for something
+and is left unanswered is answered in the same way.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from antiphon.corpus.calls import Call
+from antiphon.corpus.order import fold
+from antiphon.corpus.turn_reader import DIGIT_WORDS, Reader, Reading, State
+from antiphon.errors import ScenarioError
+from antiphon.guard.events import Finding
+from antiphon.guard.ground import Ground
+from antiphon.guard.state import CallState, items_of
+from antiphon.runtime.events import CallEvent
+
+
+@dataclass(frozen=True)
+class Second:
+    """What a turn asks for, by its words alone."""
+
+    words: str
+    """The turn's."""
+    call: Call
+    text: str
+    """The scenario's reply to it."""
+    skipped: int
+    """How many of the words come before the sentence that was read."""
+
+
+class SecondReading:
+    """The check `reading`, of one call; it keeps only the last reading."""
+
+    name = "reading"
+
+    def __init__(self, ground: Ground, reader: Reader) -> None:
+        self._ground, self._reader = ground, reader
+        self._rng = random.Random(0)
+        self._last: tuple[str, str, int, Second | None] | None = None
+
+    def of(self, state: CallState, words: str) -> Second | None:
+        """What these words ask for, if they end in a sentence of the scenario's that calls a tool
+        and no value is named before it."""
+        tone = state.tone or "neutral"
+        key = (words, tone, len(state.calls))
+        if self._last is None or self._last[:3] != key:
+            self._last = (*key, self._read(state, words, tone))
+        return self._last[3]
+
+    def of_call(self, call: CallEvent, state: CallState) -> Finding | None:
+        """Whether the turn's words ask for something else than a call does. Words that are still
+        to come may show that they do not."""
+        second = self.of(state, state.waiting or state.turn)
+        if second is None or second.call.name != call.name or not second.text:
+            return None
+        ours, theirs = _values(call.arguments), _values(second.call.arguments)
+        if ours == theirs:
+            return None
+        if second.skipped and not _beyond(theirs, ours):
+            return None  # what was called beside it may stand in the words that were not read
+        reason = f"It called {call.name} with something else than the caller's words ask for."
+        return Finding(self.name, reason, open=True)
+
+    def _read(self, state: CallState, words: str, tone: str) -> Second | None:
+        held: State = "held" if state.order else "empty"
+        spoken = words.split()
+        found = self._reader.read_end(spoken, held)
+        if found is None:
+            return None
+        at, reading = found
+        if at and self._names(spoken[:at]):
+            return None
+        return self._answer(state, words, reading, at, tone)
+
+    def _names(self, words: list[str]) -> bool:
+        """Whether a slot's value, or a digit, is among these words."""
+        text, slots = " ".join(words), self._ground.scenario.slots
+        return any(word in DIGIT_WORDS for word in words) or any(
+            self._ground.named(slot, text) for slot in slots
+        )
+
+    def _answer(
+        self, state: CallState, words: str, reading: Reading, at: int, tone: str
+    ) -> Second | None:
+        scenario = self._ground.scenario
+        if scenario.intents[reading.intent].reply_empty and not state.order:
+            return None
+        call = scenario.call(reading.intent, reading.slots, reading.items)
+        if call is None:
+            return None
+        try:
+            scenario.call_vocabulary.encode(call)
+            held = (fold([*state.calls, call], scenario) or {"items": []})["items"]
+            text = scenario.reply(
+                reading.intent, reading.slots, reading.items, held, self._rng, tone
+            )
+        except ScenarioError:  # what the grammar allows and the tool or the replies do not
+            return None
+        return Second(words, call, text or "", at)
+
+
+def _values(arguments: Mapping[str, Any]) -> list[dict[str, str]]:
+    """A call's objects, or its arguments as one."""
+    return list(items_of([CallEvent(time=0.0, name="", arguments=dict(arguments))]))
+
+
+def _beyond(first: list[dict[str, str]], second: list[dict[str, str]]) -> bool:
+    """Whether the first names anything that the second does not, place for place."""
+    if len(first) > len(second):
+        return True
+    pairs = zip(first, second, strict=False)
+    return any(not one.items() <= other.items() for one, other in pairs)

@@ -1,0 +1,175 @@
+"""What the caller's words ask for, where the agent did something else, or nothing."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from antiphon.corpus.scenario import Scenario
+from antiphon.corpus.turn_reader import Reader
+from antiphon.guard.checks import Rulebook
+from antiphon.guard.filter import Filter
+from antiphon.guard.reading import Second, SecondReading
+from antiphon.guard.state import CallState
+from antiphon.runtime.events import CallerWordEvent, CallEvent
+from tests.guard.conftest import TEXT
+from tests.guard.talk import Run, Talk, caller, sentence
+
+LARGE = {"items": [{"size": "large", "drink": "latte"}]}
+SMALL = {"items": [{"size": "small", "drink": "latte"}]}
+
+
+@pytest.fixture(scope="module")
+def reading(bar: Scenario) -> Rulebook:
+    return Rulebook(bar, (*TEXT, "reading"))
+
+
+def state_of(scenario: Scenario, text: str) -> CallState:
+    state = CallState(scenario)
+    for word, end, told in caller(text):
+        state.hear(CallerWordEvent(time=told, text=word, end=end))
+    return state
+
+
+def second_of(rules: Rulebook, text: str) -> Second | None:
+    state = state_of(rules.scenario, text)
+    check = rules.reading()
+    assert check is not None
+    return check.of(state, state.waiting)
+
+
+def told(run: Run, *fields: str) -> list[tuple[Any, ...]]:
+    return [tuple(getattr(event, field) for field in fields) for event in run.guard]
+
+
+def talk(said: str, words: str, arguments: dict[str, Any] | None, **more: Any) -> Talk:
+    calls = [(1.9, "place_order", arguments)] if arguments is not None else []
+    begun = sentence(said) if said else []
+    return Talk(begun, caller(words), calls, speaks_until=1.0, frames=160, **more)
+
+
+# -- what words ask for --------------------------------------------------------
+
+
+def test_words_are_read_with_the_scenarios_reply(reading: Rulebook) -> None:
+    second = second_of(reading, "give me a large latte")
+    assert second is not None
+    assert (second.call.arguments, second.text, second.skipped) == (
+        LARGE,
+        "okay, a large latte.",
+        0,
+    )
+
+
+def test_what_comes_before_the_sentence_may_be_anything_but_values(reading: Rulebook) -> None:
+    second = second_of(reading, "well you know give me a large latte")
+    assert second is not None
+    assert second.skipped == 3
+    assert second_of(reading, "a mocha no give me a large latte") is None
+    assert second_of(reading, "seven of us give me a large latte") is None
+
+
+@pytest.mark.parametrize("text", ["how much is a latte", "cancel that", "give me large large", ""])
+def test_what_calls_no_tool_is_not_read(reading: Rulebook, text: str) -> None:
+    assert second_of(reading, text) is None
+
+
+def test_a_call_that_the_words_ask_for_is_right(bar: Scenario, bar_reader: Reader) -> None:
+    check = Rulebook(bar, ("reading",)).reading()
+    assert check is not None
+    state = state_of(bar, "give me a large latte")
+    same = CallEvent(time=1.0, name="place_order", arguments=LARGE)
+    assert check.of_call(same, state) is None
+    other = same.model_copy(update={"arguments": SMALL})
+    found = check.of_call(other, state)
+    assert found is not None
+    assert found.check == SecondReading.name
+    assert found.open
+    assert check.of_call(other.model_copy(update={"name": "change_order"}), state) is None
+
+
+def test_what_was_called_beyond_words_that_were_skipped_may_stand_in_them(
+    bar: Scenario,
+) -> None:
+    check = Rulebook(bar, ("reading",)).reading()
+    assert check is not None
+    state = state_of(bar, "uh larg give me a latte")
+    call = CallEvent(time=1.0, name="place_order", arguments=LARGE)
+    assert check.of_call(call, state) is None
+    assert check.of_call(call, state_of(bar, "give me a latte")) is not None
+
+
+# -- in a call -----------------------------------------------------------------
+
+
+def test_a_call_that_agrees_goes_out_at_once(reading: Rulebook) -> None:
+    run = talk("okay a large latte", "give me a large latte", LARGE).run(Filter(reading))
+    assert not run.guard
+    assert [call.arguments for call in run.calls] == [LARGE]
+    assert run.calls[0].time == pytest.approx(1.9, abs=0.08)
+
+
+def test_a_wrong_call_is_replaced_and_told_anew(reading: Rulebook) -> None:
+    wrong = talk("okay a small latte", "give me a large latte", SMALL)
+    run = wrong.run(Filter(reading, say=wrong.say))
+    assert [call.arguments for call in run.calls] == [LARGE]
+    (event,) = (e for e in run.guard if e.action == "corrected")
+    assert event.data == {"name": "place_order", "arguments": LARGE, "was": SMALL}
+    assert "small" not in run.text
+    assert run.text.endswith("okay a large latte")
+
+
+def test_words_that_come_late_speak_for_the_call(reading: Rulebook) -> None:
+    arguments = {"items": [{"drink": "latte", "milk": "cream"}]}
+    words = caller("give me a latte with cream")
+    late = [*words[:-2], *((word, end, 2.1) for word, end, _ in words[-2:])]
+    calls = [(1.9, "place_order", arguments)]
+    run = Talk(sentence("okay a latte with cream"), late, calls).run(Filter(reading))
+    assert not run.guard
+    assert [call.arguments for call in run.calls] == [arguments]
+
+
+def test_a_turn_that_is_left_alone_is_answered_once(reading: Rulebook) -> None:
+    alone = talk("", "give me a large latte", None)
+    run = alone.run(Filter(reading, say=alone.say))
+    assert told(run, "action", "check") == [("answered", "reading")]
+    assert [call.arguments for call in run.calls] == [LARGE]
+    assert run.calls[0].time == pytest.approx(1.0 + 1.6, abs=0.17)
+    assert run.text == "okay a large latte"
+
+
+def test_a_murmur_is_no_answer(cafe: Scenario) -> None:
+    rules = Rulebook(cafe, ("claims", "calls", "reading"))
+    murmured = talk("okay", "give me a large latte", None)
+    run = murmured.run(Filter(rules, say=murmured.say))
+    assert [call.arguments for call in run.calls] == [LARGE]
+    assert [event.action for event in run.guard] == ["answered"]
+
+
+def test_the_agents_own_call_after_it_is_dropped(reading: Rulebook) -> None:
+    slow = talk("", "give me a large latte", None)
+    slow.calls = [(3.2, "place_order", SMALL)]
+    run = slow.run(Filter(reading, say=slow.say))
+    assert [call.arguments for call in run.calls] == [LARGE]
+    assert [event.action for event in run.guard] == ["answered", "call_blocked"]
+
+
+def test_a_caller_who_still_speaks_is_not_answered(reading: Rulebook) -> None:
+    speaking = talk("", "give me a large latte", None)
+    speaking.speaks_until = 99.0
+    assert not speaking.run(Filter(reading, say=speaking.say)).guard
+
+
+def test_a_question_that_is_left_alone_stays_so(reading: Rulebook) -> None:
+    asked = talk("", "how much is a latte", None)
+    assert not asked.run(Filter(reading, say=asked.say)).guard
+
+
+def test_a_wrong_claim_is_mended_by_the_words(reading: Rulebook) -> None:
+    number = "my number is four four one two"
+    wrong = Talk(sentence("got it four one two two"), caller(number), frames=160)
+    run = wrong.run(Filter(reading, say=wrong.say))
+    assert [call.arguments for call in run.calls] == [{"number": "4412"}]
+    assert run.text.endswith("got it four four one two")
+    assert [event.action for event in run.guard][:2] == ["corrected", "blocked"]
