@@ -57,8 +57,9 @@ ENGINE = ("frozen", "nan", "killed")
 _LASTS = 3.0  # s for which what was planted lasts, where nothing stops it
 _REST = 0.28  # s of what was planted that are still to come when it is stopped
 _SOUNDS = 3  # blocks in a row that are an answer
-_ACTED = ("blocked", "call_blocked", "fault", "level", "handover")
+_ACTED = ("blocked", "call_blocked", "corrected", "fault", "level", "handover")
 _BLOCKED = ("blocked", "call_blocked", "fault")
+_MENDED = ("corrected", "answered")
 
 
 @dataclass
@@ -80,8 +81,12 @@ class Trial:
     """Seconds from the fault, or the end of the caller's speech if that is later, to the first
     sound of another answer."""
     blocked: bool = False
+    mended: bool = False
+    """Whether another call than the agent's was made."""
     right: bool | None = None
-    """Whether what was blocked in a clean turn was right."""
+    """Whether what was blocked or mended in a clean turn was right."""
+    better: bool | None = None
+    """Whether what came of it is right."""
     level: str = ""
     added_ms: list[float] = field(default_factory=list[float])
     events: list[GuardEvent] = field(default_factory=list[GuardEvent])
@@ -128,13 +133,14 @@ class Plant:
         others: Sequence[Samples],
     ) -> None:
         self.trial = trial
-        self._scenario, self._rng, self._others = scenario, rng, others
+        self.scenario, self._rng, self._others = scenario, rng, others
         self._heard = set(turn.text.split())
         # An engine breaks down somewhere around the end of the caller's speech.
         self._breaks = max(0.5, turn.end + rng.uniform(-1.0, 1.5))
         self._words = self._at = 0
         self._begun = False
         self.wrong = ""
+        self.broken: dict[str, Any] | None = None
 
     def before(self, engine: Faulty, time: float) -> None:
         """What happens to the engine before the frame that ends at `time`."""
@@ -164,7 +170,8 @@ class Plant:
                 if event.time - self.trial.planted < _LASTS:
                     event = event.model_copy(update={"samples": self._babble()})
             if isinstance(event, CallEvent) and kind == "call" and self.trial.planted is None:
-                event = event.model_copy(update={"arguments": self._broken(event)})
+                self.broken = self._broken(event)
+                event = event.model_copy(update={"arguments": self.broken})
                 self.trial.planted = self.trial.since = event.time
             out.append(event)
         return out
@@ -175,7 +182,7 @@ class Plant:
 
     def _unsaid(self) -> str:
         """Something to drink of which the caller did not say a word."""
-        values = [v.value for v in self._scenario.slots["drink"].values]
+        values = [v.value for v in self.scenario.slots["drink"].values]
         return self._rng.choice([v for v in values if not set(v.split()) & self._heard] or values)
 
     def _broken(self, call: CallEvent) -> dict[str, Any]:
@@ -277,17 +284,20 @@ def _judge(
     calls: Sequence[CallEvent],
 ) -> None:
     trial.blocked = any(event.action in _BLOCKED for event in trial.events)
+    trial.mended = any(event.action in _MENDED for event in trial.events)
+    if trial.kind == "clean":
+        trial.better = turn.right(calls, plant.scenario, plain(" ".join(w.text for w in words)))
     if trial.planted is None:
         return
     if any(event.action in _ACTED and event.time < trial.since for event in trial.events):
         trial.planted = None  # the guard had already acted, so there was nothing to plant it into
         return
-    wanted = ("call_blocked",) if trial.kind == "call" else _ACTED
+    wanted = ("call_blocked", "corrected") if trial.kind == "call" else _ACTED
     acts = [event.time for event in trial.events if event.action in wanted]
     trial.caught = bool(acts)
     act = acts[0] if acts else math.inf
     if trial.kind == "call":
-        trial.words_heard = any(call.time <= trial.planted + _LASTS for call in calls)
+        trial.words_heard = any(call.arguments == plant.broken for call in calls)
         after = max(trial.planted, turn.end)
         trial.answered = _first_sound(raw, out, after, after, 0.0) if acts else None
         return
@@ -383,7 +393,7 @@ def main() -> None:
                 turn = people.ask(number, orders[:1] if wants_order else asked)
             plant = Plant(Trial(kind, turn.name), scenario, turn, rng, crowd)
             trial = run(agent, opened, engine, turn, plant)
-            if kind == "clean" and trial.blocked:
+            if kind == "clean" and (trial.blocked or trial.mended):
                 alone = agent.answer(turn.samples)
                 trial.right = turn.right(alone.calls, scenario, plain(alone.agent_text))
             trials.append(trial)
@@ -426,6 +436,13 @@ def _print(trials: Sequence[Trial]) -> None:
         wrong = sum(t.blocked and t.right is False for t in clean)
         false = share(sum(t.blocked and t.right is not False for t in clean), len(clean))
         print(f"clean turns, blocked though right: {false}; blocked and wrong: {wrong}")
+        mended = [t for t in clean if t.mended]
+        for_better = sum(t.right is False and t.better is True for t in mended)
+        for_worse = sum(t.right is True and t.better is False for t in mended)
+        print(
+            f"clean turns, mended: {len(mended)}; wrong before and right after: {for_better}, "
+            f"right before and wrong after: {for_worse}"
+        )
     added = [ms for t in trials for ms in t.added_ms]
     if added:
         p50, p95 = (percentile(added, q) for q in (50, 95))

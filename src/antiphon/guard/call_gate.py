@@ -19,6 +19,7 @@ from antiphon.runtime.events import CallEvent
 _Mends = Literal["corrected", "answered"]
 _Action = Literal["call_blocked", "call_kept", "call_released", "flagged"] | _Mends
 _LONGEST_YES = 30.0  # s for which a call waits for the caller's yes
+_LISTENS = 0.6  # s for which a call waits for a second ear
 _SETTLED = 5.0  # s after a turn was answered by its words in which the agent may call late
 
 
@@ -32,10 +33,16 @@ class _Kept:
 class CallGate:
     """One call's tool calls. `patience` (s): how long one waits for what would support it."""
 
-    def __init__(self, rules: Rulebook, state: CallState, patience: float) -> None:
+    def __init__(
+        self,
+        rules: Rulebook,
+        state: CallState,
+        patience: float,
+        second: SecondReading | None = None,
+    ) -> None:
         self._rules, self._state, self._patience = rules, state, patience
         self._check, self._unsafe = rules.call_check(), rules.unsafe()
-        self._heard, self._second = rules.heard(), rules.reading()
+        self._heard, self._second = rules.heard(), second
         self._settled: float | None = None  # when a turn was last answered by its words
         self._queue: deque[CallEvent] = deque()
         self._kept: _Kept | None = None
@@ -53,6 +60,8 @@ class CallGate:
         out = self._settle_kept(now)
         while self._queue:
             call = self._queue[0]
+            if self._listens() and not at_once and now - call.time < _LISTENS:
+                break
             finding = self._finding(call)
             waits = finding is not None and finding.open and finding.action == "block"
             if waits and not at_once and now - call.time < self._patience:
@@ -73,6 +82,7 @@ class CallGate:
         before = self._queue.popleft() if self._queue else None
         self._queue.clear()
         self._settled = now
+        self._state.hear_too(second.words)
         call = CallEvent(time=now, name=second.call.name, arguments=second.call.arguments)
         if call.arguments in [c.arguments for c in self._state.calls_of_turn()]:
             self.instead = second.text
@@ -87,6 +97,9 @@ class CallGate:
                 told = told.model_copy(update={"data": {**told.data, "was": was}})
             out.append(told.model_copy(update={"phrase": second.text}))
         return out
+
+    def _listens(self) -> bool:
+        return self._second is not None and self._second.listens()
 
     def _late(self, call: CallEvent) -> bool:
         """Whether a call is the agent's own for a turn that was answered by its words."""

@@ -24,6 +24,7 @@ from antiphon.guard.personal import Personal
 from antiphon.guard.reading import SecondReading
 from antiphon.guard.redact import Redactor
 from antiphon.guard.script import Script
+from antiphon.guard.second_ear import SecondEar
 from antiphon.guard.state import CallState, Said
 
 TextCheck = Callable[[Said, CallState], Finding | None]
@@ -82,9 +83,11 @@ class Rulebook:
         """The check `heard`, which tells calls of which nothing was heard."""
         return Heard(self.ground, self.config.heard) if self.has("heard") else None
 
-    def reading(self) -> SecondReading | None:
+    def reading(self, ear: SecondEar | None = None) -> SecondReading | None:
         """The check `reading`, which knows what the caller's words ask for; for one call."""
-        return SecondReading(self.ground, self.reader) if self.has("reading") else None
+        if not self.has("reading"):
+            return None
+        return SecondReading(self.ground, self.reader, self.config.reading, ear)
 
     def unsafe(self) -> Unsafe | None:
         """The check `unsafe`, which also tells calls upon unsafe asks; for one call."""

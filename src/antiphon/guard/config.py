@@ -103,6 +103,11 @@ class ReadingRules(_Part):
     unanswered: float = Field(default=1.6, ge=0)
     """Seconds of the caller's silence after which a turn that asks for something, and that nobody
     answers, is answered; 0: never."""
+    listeners: int = Field(default=0, ge=0)
+    """Calls at a time that the cascade's recogniser hears too; each takes about half a core while
+    its caller speaks. Needs antiphon[cascade]."""
+    misfit: float = 5.0
+    """How badly its words may fit what was heard, in its own units a frame, and still decide."""
 
 
 class ForbiddenRules(_Part):

@@ -31,6 +31,7 @@ from antiphon.guard.events import Finding, GuardEvent, Judge, Say
 from antiphon.guard.hold import BLOCK, Sentence, Voice, Word, Words
 from antiphon.guard.reading import Second
 from antiphon.guard.replace import Given, Patch, Replacer
+from antiphon.guard.second_ear import SecondEar
 from antiphon.guard.sound import Fault, SoundWatch, VoicePrint
 from antiphon.guard.state import CallState, Said
 from antiphon.runtime.clock import ClockEvent, HeardEvent
@@ -75,12 +76,13 @@ class Filter:
         judge: Judge | None = None,
         classify: Ask | None = None,
         executor: Executor | None = None,
+        second_ear: SecondEar | None = None,
     ) -> None:
         """checks: names, in place of the scenario's choice. holdback_ms: None takes the scenario's,
         or the lead of the text over the voice in whole frames. say: how the agent is made to speak.
         ready: phrases in the agent's voice (`guard.ready`). classify: in place of the scenario's
         URL. executor: where the judge and the classifier work; None: in the beat, which is for
-        recordings and tests. Raises ScenarioError.
+        recordings and tests. second_ear: hears the caller too. Raises ScenarioError.
         """
         self.rules = scenario if isinstance(scenario, Rulebook) else Rulebook(scenario, checks)
         config, self.delays = self.rules.config, delays or Delays()
@@ -95,8 +97,8 @@ class Filter:
         self._hold = round((lead_ms(self.delays) if wanted is None else wanted) / 1e3 * SAMPLE_RATE)
         self._texts = self.rules.text_checks()
         patience = (self._hold / SAMPLE_RATE) + config.patience_ms / 1e3
-        self._gate = CallGate(self.rules, self.state, patience)
-        self._second = self.rules.reading()
+        self._second_ear, self._second = second_ear, self.rules.reading(second_ear)
+        self._gate = CallGate(self.rules, self.state, patience, self._second)
         self._voiced: float | None = None  # when the caller was last heard to speak
         self._replacer = Replacer(ready or {}, say, self.delays)
         self._sound: SoundWatch | None = None
@@ -146,8 +148,7 @@ class Filter:
                 case HeardEvent():
                     text = event.out.agent_text
                     self.state.spell(event.time, event.out.spelt)
-                    if event.out.vad >= VOICE:
-                        self._voiced = event.time
+                    self._hear(event)
                 case CallerWordEvent():
                     self.state.hear(event)
                 case ToneEvent():
@@ -280,11 +281,20 @@ class Filter:
         if self._ear is not None:
             self._listen(self._ear)
 
+    def _hear(self, event: HeardEvent) -> None:
+        """The caller's frame."""
+        voiced = event.out.vad >= VOICE
+        if voiced:
+            self._voiced = event.time
+        if self._second_ear is not None:
+            self._second_ear.push(event.samples, voiced=voiced)
+
     def _answer_for_it(self) -> None:
         """Answer a turn that asks for something and that the agent leaves unanswered."""
-        if self._second is None or not self._left_alone:
+        if self._second is None or not self._left_alone or self._second.listens():
             return
-        second = self._second.of(self.state, self.state.waiting)
+        waiting = self.state.waiting
+        second = self._second.of(self.state, waiting) if waiting else None
         if second is None or second.skipped or not second.text:
             return
         patience = self.rules.config.reading.unanswered

@@ -48,6 +48,7 @@ def open_service(
     `Service` takes it. Raises ScenarioError for a section with a mistake.
     """
     rules = rules or Rulebook(agent.scenario)
+    ready = max(ready, rules.config.reading.listeners)
     rules.reader.read(("hello",))  # the first reading compiles the grammar: longer than a beat
     phrases = prepare(
         agent,

@@ -18,10 +18,14 @@ from antiphon.corpus.calls import Call
 from antiphon.corpus.order import fold
 from antiphon.corpus.turn_reader import DIGIT_WORDS, Reader, Reading, State
 from antiphon.errors import ScenarioError
+from antiphon.guard.config import ReadingRules
 from antiphon.guard.events import Finding
 from antiphon.guard.ground import Ground
+from antiphon.guard.second_ear import SecondEar
 from antiphon.guard.state import CallState, items_of
 from antiphon.runtime.events import CallEvent
+
+_KEPT = 8  # readings that are kept: of the words as they come, of either ear
 
 
 @dataclass(frozen=True)
@@ -38,27 +42,46 @@ class Second:
 
 
 class SecondReading:
-    """The check `reading`, of one call; it keeps only the last reading."""
+    """The check `reading`, of one call. `ear`: the second ear of this call, if it has one."""
 
     name = "reading"
 
-    def __init__(self, ground: Ground, reader: Reader) -> None:
-        self._ground, self._reader = ground, reader
+    def __init__(
+        self, ground: Ground, reader: Reader, rules: ReadingRules, ear: SecondEar | None = None
+    ) -> None:
+        self._ground, self._reader, self._rules, self._ear = ground, reader, rules, ear
         self._rng = random.Random(0)
-        self._last: tuple[str, str, int, Second | None] | None = None
+        self._known: dict[tuple[str, str, int], Second | None] = {}
+
+    def listens(self) -> bool:
+        """Whether the second ear is still at the turn; it is told that the turn is over."""
+        if self._ear is None:
+            return False
+        self._ear.finish()
+        return self._ear.busy
 
     def of(self, state: CallState, words: str) -> Second | None:
-        """What these words ask for, if they end in a sentence of the scenario's that calls a tool
-        and no value is named before it."""
+        """What a turn asks for: as the second ear heard it, where it could, or by these words, if
+        they end in a sentence of the scenario's that calls a tool and no value is named before."""
+        heard = self._ear.heard if self._ear is not None else None
+        if heard is not None and heard.misfit <= self._rules.misfit:
+            second = self._by(state, " ".join(heard.text))
+            if second is not None and not second.skipped:
+                return second
+        return self._by(state, words)
+
+    def _by(self, state: CallState, words: str) -> Second | None:
         tone = state.tone or "neutral"
         key = (words, tone, len(state.calls))
-        if self._last is None or self._last[:3] != key:
-            self._last = (*key, self._read(state, words, tone))
-        return self._last[3]
+        if key not in self._known:
+            if len(self._known) >= _KEPT:
+                self._known.clear()
+            self._known[key] = self._read(state, words, tone)
+        return self._known[key]
 
     def of_call(self, call: CallEvent, state: CallState) -> Finding | None:
-        """Whether the turn's words ask for something else than a call does. Words that are still
-        to come may show that they do not."""
+        """Whether the turn asks for something else than a call does. Words that are still to come
+        may show that it does not."""
         second = self.of(state, state.waiting or state.turn)
         if second is None or second.call.name != call.name or not second.text:
             return None

@@ -45,6 +45,7 @@ from antiphon.guard.matching import Phrases
 from antiphon.guard.monitor import Monitor, TurnLike
 from antiphon.guard.operator import Handover, Line, LogOperators, Operators
 from antiphon.guard.pulse import Pulse
+from antiphon.guard.second_ear import SecondEar
 from antiphon.guard.state import Said
 from antiphon.runtime.clock import ClockEvent, HeardEvent
 from antiphon.runtime.events import (
@@ -185,6 +186,17 @@ class Service:
             self.take(Trouble("missed", "Deadlines were missed."), now)
         self._missed = missed
 
+    def second_ear(self) -> SecondEar | None:
+        """A second ear for a new call, where one is wanted and there."""
+        standby, wanted = self.standby, self.rules.config.reading.listeners
+        if standby is None or not wanted or not self.rules.has("reading"):
+            return None
+        listening = sum(guard.listens for guard in self.guards.values())
+        recogniser = standby.take_idle() if listening < wanted else None
+        if recogniser is None:
+            return None
+        return SecondEar(recogniser, self.executor, done=lambda: standby.give_back(recogniser))
+
     def guard(self, call_id: str, say: Say | None, *, now: float = 0.0, seed: int = 0) -> Guard:
         """The guard of a new call; `now` is the service's clock (s)."""
         return Guard(self, call_id, say, now=now, seed=seed)
@@ -198,6 +210,7 @@ class Guard:
     ) -> None:
         rules = service.rules
         self.service, self.call_id = service, call_id
+        self._second_ear = service.second_ear()
         self.filter = Filter(
             rules,
             delays=service.delays,
@@ -206,6 +219,7 @@ class Guard:
             judge=service.judge,
             classify=service.classify,
             executor=service.executor,
+            second_ear=self._second_ear,
         )
         self.breaker = Breaker(rules.config.breaker)
         self._say, self._seed, self._offset = say, seed, now
@@ -236,6 +250,11 @@ class Guard:
     def level(self) -> Level:
         """Who answers: by this call or by the service, whichever trusts the network less."""
         return worse(self.breaker.level, self.service.breaker.level)
+
+    @property
+    def listens(self) -> bool:
+        """Whether a second ear hears this call."""
+        return self._second_ear is not None and not self._second_ear.closed
 
     # -- the stage --------------------------------------------------------------
 
@@ -313,6 +332,8 @@ class Guard:
         if self._takeover is not None:
             self._takeover.close()
             self._takeover = None
+        if self._second_ear is not None:
+            self._second_ear.close()
         self.service.guards.pop(self.call_id, None)
         self.service.monitor.closed(self.call_id, self._offset + self._now)
 
@@ -429,6 +450,8 @@ class Guard:
         believed = fits(words, state.spelt_turn, rules.config.heard)
         readable = bool(words) and believed and rules.reader.read(words) is not None
         story = story_of(state, blocked=cut, audio=None if readable else audio)
+        if self._second_ear is not None:
+            self._second_ear.close()  # the cascade needs its recogniser
         say = self._lines.append if self._relays else None
         start = self._now
 

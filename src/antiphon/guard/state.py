@@ -18,6 +18,7 @@ from antiphon.guard.spelling import Spelling
 from antiphon.runtime.events import CallerWordEvent, CallEvent, Tone
 
 _MOST = 4_000  # words of the caller's that are kept: half an hour of talk
+_MOST_TOO = 100  # turns that were found to say something else
 _LATELY = 60.0  # s of spelling that may support a value; matching all of a long call takes too long
 _LEAST_SPELT = 8.0  # s of it that a turn's spelling has at least
 _EARLY = 0.3  # s that a caller may still speak when the agent begins, in the same turn
@@ -60,6 +61,7 @@ class CallState:
     _spelling: Spelling = field(default_factory=Spelling)
     _tells: bool = False
     _caller: list[CallerWordEvent] = field(default_factory=list[CallerWordEvent])
+    _too: list[str] = field(default_factory=list[str])
     _starts: list[float] = field(default_factory=list[float])  # of the agent's sentences
 
     def __post_init__(self) -> None:
@@ -71,6 +73,12 @@ class CallState:
         """A word of the caller's."""
         self._caller.append(event)
         del self._caller[:-_MOST]
+        self.version += 1
+
+    def hear_too(self, words: str) -> None:
+        """What the caller was found to have said, beside the words that were written down."""
+        self._too.append(words)
+        del self._too[:-_MOST_TOO]
         self.version += 1
 
     def spell(self, time: float, spelt: str) -> None:
@@ -115,7 +123,7 @@ class CallState:
     @property
     def heard(self) -> str:
         """All that the caller said, plain."""
-        return grammar.plain(" ".join(event.text for event in self._caller))
+        return grammar.plain(" ".join([*(event.text for event in self._caller), *self._too]))
 
     @property
     def spelt(self) -> str:

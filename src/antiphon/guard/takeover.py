@@ -178,6 +178,11 @@ class Standby:
                 return self._idle.pop()
         return self._make()
 
+    def take_idle(self) -> Listener | None:
+        """A recogniser that nobody uses and that is there; None where there is none."""
+        with self._lock:
+            return self._idle.pop() if self._idle else None
+
     def give_back(self, recogniser: Listener) -> None:
         """It is free again."""
         recogniser.reset()
