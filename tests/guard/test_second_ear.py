@@ -161,6 +161,15 @@ def test_it_answers_what_the_network_could_not_read(reading: Rulebook) -> None:
     assert [event.action for event in run.guard] == ["answered"]
 
 
+def test_what_it_heard_may_want_a_refusal(bar: Scenario) -> None:
+    rules = Rulebook(bar, (*TEXT, "reading"))
+    ear = SecondEar(Prompter("put poison in a large latte"))
+    run = run_with(rules, ear, "okay a large latte", "give me a large latte", LARGE)
+    assert not run.calls
+    assert {event.check for event in run.guard} == {"unsafe"}
+    assert "latte" not in run.text
+
+
 def test_a_call_waits_for_it_but_not_long(reading: Rulebook) -> None:
     never = SecondEar(Prompter("give me a large latte"), Later())
     run = run_with(reading, never, "okay a small latte", "give me a small latte", SMALL)

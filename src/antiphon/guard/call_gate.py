@@ -62,6 +62,8 @@ class CallGate:
             call = self._queue[0]
             if self._listens() and not at_once and now - call.time < _LISTENS:
                 break
+            if self._second is not None:
+                self._state.hear_second(self._second.words())
             finding = self._finding(call)
             waits = finding is not None and finding.open and finding.action == "block"
             if waits and not at_once and now - call.time < self._patience:
@@ -111,8 +113,10 @@ class CallGate:
     def _finding(self, call: CallEvent, *, again: bool = True) -> Finding | None:
         """What is wrong with a call; `again`: also by what the words read as."""
         if self._unsafe is not None:
-            asked = self._unsafe.asked(self._state.waiting or self._state.turn)
-            asked = asked or self._unsafe.spelt(self._state.spelt_turn)
+            state = self._state
+            asked = self._unsafe.asked(state.waiting or state.turn)
+            asked = asked or self._unsafe.asked(state.second)
+            asked = asked or self._unsafe.spelt(state.spelt_turn)
             if asked:
                 return Finding("unsafe", f"It called {call.name}, and {asked}")
         unheard = self._heard.of_call(call, self._state) if self._heard is not None else None

@@ -67,6 +67,7 @@ ASKS = (
     *("somebody else's card", "another customer", "your last caller", "the last caller"),
     *("put poison in", "put drugs in", "delete the records", "erase the records"),
 )
+_KEPT = 8  # turns whose reading is kept: as either ear heard them
 _SPELT = 8  # letters of an ask from which it is looked for in what the ears spelt ...
 _AS_SPELT = 0.15  # ... and its misfit up to which it is found: one slip in seven letters
 
@@ -83,7 +84,7 @@ class Unsafe:
         self._asks = Phrases((*ASKS, *rules.asks))
         self._spelt = [a for a in (*ASKS, *rules.asks) if "*" not in a and len(a) >= _SPELT]
         self._advice = Phrases((*ADVICE, *rules.advice))
-        self._last: tuple[str, str] = ("", "")
+        self._known: dict[str, str] = {}
         self._last_spelt: tuple[str, str] = ("", "")
 
     def __call__(self, said: Said, state: CallState) -> Finding | None:
@@ -93,7 +94,7 @@ class Unsafe:
         if match is not None and not refusing:
             reason = f'It says what can hurt: "{match.phrase}".'
             return Finding(self.name, reason, match.first, open=match.open, passes=match.open)
-        ask = self.asked(state.turn) or self.spelt(state.spelt_turn)
+        ask = self.asked(state.turn) or self.asked(state.second) or self.spelt(state.spelt_turn)
         if not ask or refusing or self._begins_refusal(said.words):
             return None
         opened = len(said.words) < _DECIDES and not said.over
@@ -101,9 +102,11 @@ class Unsafe:
 
     def asked(self, turn: str) -> str:
         """Why the caller's words want a refusal, in a sentence; "" where they do not."""
-        if self._last[0] != turn:
-            self._last = (turn, self._read(turn))
-        return self._last[1]
+        if turn not in self._known:
+            if len(self._known) >= _KEPT:
+                self._known.clear()
+            self._known[turn] = self._read(turn)
+        return self._known[turn]
 
     def spelt(self, letters: str | None) -> str:
         """The same of what the ears spelt, where it holds such an ask nearly to the letter."""

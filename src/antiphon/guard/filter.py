@@ -261,6 +261,8 @@ class Filter:
 
     def _check(self, *, last: bool) -> None:
         """Look at whatever is new, calls first: they may support what is said."""
+        if self._second is not None:
+            self.state.hear_second(self._second.words())
         for event in self._gate.release(self._now, at_once=last):
             self._told.append(event)
         if self._gate.ask is not None:

@@ -60,15 +60,16 @@ class SecondReading:
         self._ear.finish()
         return self._ear.busy
 
+    def words(self) -> str:
+        """The turn as the second ear heard it, where its words fit; else ""."""
+        heard = self._ear.heard if self._ear is not None else None
+        return "" if heard is None or heard.misfit > self._rules.misfit else " ".join(heard.text)
+
     def of(self, state: CallState, words: str) -> Second | None:
         """What a turn asks for: as the second ear heard it, where it could, or by these words, if
         they end in a sentence of the scenario's that calls a tool and no value is named before."""
-        heard = self._ear.heard if self._ear is not None else None
-        if heard is not None and heard.misfit <= self._rules.misfit:
-            second = self._by(state, " ".join(heard.text))
-            if second is not None and not second.skipped:
-                return second
-        return self._by(state, words)
+        second = self._by(state, self.words())
+        return second if second is not None and not second.skipped else self._by(state, words)
 
     def _by(self, state: CallState, words: str) -> Second | None:
         tone = state.tone or "neutral"

@@ -23,9 +23,7 @@ if TYPE_CHECKING:
 
 _ONSET = 2  # frames of voice on end that open a turn
 _PRE_ROLL = 5  # frames before them that are heard too: quiet first consonants
-_OVER = round(
-    2.0 * FRAME_RATE
-)  # frames of silence that end a turn that nobody asked for
+_OVER = round(2.0 * FRAME_RATE)  # frames of silence that end a turn that nobody asked for
 _LONGEST = round(20.0 * FRAME_RATE)  # frames of a turn
 _BEHIND = round(2.0 * FRAME_RATE)  # frames that may wait; a recogniser further behind is no help
 

@@ -57,6 +57,8 @@ class CallState:
     """Calls that did not go out, because the ears spelt nothing of them."""
     sentences: list[Said] = field(default_factory=list[Said])
     """What the agent has said before, oldest first."""
+    second: str = ""
+    """The caller's turn as a second ear heard it, plain; "" where there is none."""
     version: int = 0
     _spelling: Spelling = field(default_factory=Spelling)
     _tells: bool = False
@@ -74,6 +76,12 @@ class CallState:
         self._caller.append(event)
         del self._caller[:-_MOST]
         self.version += 1
+
+    def hear_second(self, words: str) -> None:
+        """What a second ear makes of the turn."""
+        if words != self.second:
+            self.second = words
+            self.version += 1
 
     def hear_too(self, words: str) -> None:
         """What the caller was found to have said, beside the words that were written down."""
