@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from antiphon.corpus.scenario import Scenario, load_scenario
+from antiphon.errors import AntiphonError
 from antiphon.evaluation.trial import Trial, load
 from antiphon.guard.checks import Rulebook
 from antiphon.guard.reading import Second, SecondReading
@@ -70,10 +71,16 @@ def main() -> None:
     given = parser.parse_args()
     if not (given.report / "trials" / "task").is_dir():
         parser.error(f"{given.report}: there are no trials of the suite task")
-    scenario = load_scenario(given.scenario)
+    try:
+        scenario = load_scenario(given.scenario)
+        found_all = list(trials(given.report))
+    except AntiphonError as problem:
+        parser.error(str(problem))
+    if not found_all:
+        parser.error(f"{given.report}: holds no calls of one turn that want a tool's call")
     check = Rulebook(scenario).reading()
     assert check is not None
-    counts = Counter(found(check, trial, scenario) for trial in trials(given.report))
+    counts = Counter(found(check, trial, scenario) for trial in found_all)
     print(f"{'':24}" + "".join(f"{column:>16}" for column in COLUMNS))
     for kind in sorted({key.kind for key in counts}):
         for right in (True, False):

@@ -10,9 +10,7 @@ and is left unanswered is answered in the same way.
 from __future__ import annotations
 
 import random
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from antiphon.corpus.calls import Call
 from antiphon.corpus.order import fold
@@ -22,7 +20,7 @@ from antiphon.guard.config import ReadingRules
 from antiphon.guard.events import Finding
 from antiphon.guard.ground import Ground
 from antiphon.guard.second_ear import SecondEar
-from antiphon.guard.state import CallState, items_of
+from antiphon.guard.state import CallState, objects_of
 from antiphon.runtime.events import CallEvent
 
 _KEPT = 8  # readings that are kept: of the words as they come, of either ear
@@ -86,7 +84,7 @@ class SecondReading:
         second = self.of(state, state.waiting or state.turn)
         if second is None or second.call.name != call.name or not second.text:
             return None
-        ours, theirs = _values(call.arguments), _values(second.call.arguments)
+        ours, theirs = (list(objects_of(each.arguments)) for each in (call, second.call))
         if ours == theirs:
             return None
         if second.skipped and not _beyond(theirs, ours):
@@ -130,11 +128,6 @@ class SecondReading:
         except ScenarioError:  # what the grammar allows and the tool or the replies do not
             return None
         return Second(words, call, text or "", at)
-
-
-def _values(arguments: Mapping[str, Any]) -> list[dict[str, str]]:
-    """A call's objects, or its arguments as one."""
-    return list(items_of([CallEvent(time=0.0, name="", arguments=dict(arguments))]))
 
 
 def _beyond(first: list[dict[str, str]], second: list[dict[str, str]]) -> bool:

@@ -92,7 +92,6 @@ class SecondEar:
         if self.closed:
             return
         self.closed = True
-        self._todo.clear()
         if self._work is not None and not self._work.done():
             self._work.add_done_callback(lambda _: self._free())
         else:

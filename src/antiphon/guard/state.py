@@ -6,7 +6,7 @@ seconds of the call.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, cast
 
@@ -203,11 +203,16 @@ class CallState:
 
 
 def items_of(calls: Iterable[CallEvent]) -> Iterator[dict[str, str]]:
-    """The objects that calls name: each of a list, or the arguments themselves."""
+    """The objects that calls name."""
     for call in calls:
-        values = (as_list(value) for value in call.arguments.values())
-        lists = [value for value in values if value is not None]
-        for entry in lists[0] if lists else [call.arguments]:
-            if isinstance(entry, dict):
-                pairs = cast("dict[str, Any]", entry).items()
-                yield {str(name): str(value) for name, value in pairs}
+        yield from objects_of(call.arguments)
+
+
+def objects_of(arguments: Mapping[str, Any]) -> Iterator[dict[str, str]]:
+    """The objects that a call's arguments name: each of a list, or the arguments themselves."""
+    values = (as_list(value) for value in arguments.values())
+    lists = [value for value in values if value is not None]
+    for entry in lists[0] if lists else [dict(arguments)]:
+        if isinstance(entry, dict):
+            pairs = cast("dict[str, Any]", entry).items()
+            yield {str(name): str(value) for name, value in pairs}
