@@ -57,7 +57,8 @@ def test_it_prints_json(trials: Path) -> None:
     out = run(str(trials), "--scenario", str(trials / "bar.yaml"), "--json")
     found = json.loads(out.output)
     assert found["risk"]["hallucination"]["value"] == 0.5
-    assert [len(call["events"]) for call in found["calls"]] == [0, 1]
+    acts = [[event["action"] for event in call["events"]] for call in found["calls"]]
+    assert acts == [[], ["corrected", "blocked"]]
 
 
 def test_a_folder_without_calls_is_one_sentence(tmp_path: Path) -> None:
