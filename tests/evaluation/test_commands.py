@@ -82,6 +82,18 @@ def test_noise_is_mixed_the_same_in_every_run(
     assert quiet.caller_text != "" or loud.caller_text != ""
 
 
+def test_a_guard_may_take_the_rules_of_another_scenario(
+    tiny_bundle: Path, data: Path, tmp_path: Path
+) -> None:
+    rules = tmp_path / "strict.yaml"
+    own = (tiny_bundle / "scenario.yaml").read_text()
+    rules.write_text(own + "\nguard: {calls: {never: [place_order]}}\n")
+    clips = read_manifest(data)
+    assert any(o.ordered for o in judge_all(tiny_bundle, clips, guard=True))
+    strict = judge_all(tiny_bundle, clips, guard=True, rules=rules)
+    assert not any(outcome.ordered for outcome in strict)
+
+
 _TIMES = ("first_audible", "frame_p50", "frame_p99", "real_time_factor")
 
 

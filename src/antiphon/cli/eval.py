@@ -72,6 +72,9 @@ def commands(
     guard: Annotated[
         bool, typer.Option("--guard", help="Behind its guard, with the cascade standing by.")
     ] = False,
+    rules: Annotated[
+        Path | None, typer.Option(help="With --guard: take the guard section of this scenario.")
+    ] = None,
     as_json: Json = False,
     workers: Annotated[int, typer.Option(min=1, help="Processes, of one thread each.")] = 2,
     seed: Seed = 0,
@@ -90,22 +93,33 @@ def commands(
 
         antiphon eval commands --data barista/manifest.jsonl --other other_speech/ --json
 
-        antiphon eval commands --data barista/manifest.jsonl --guard
+        antiphon eval commands --data barista/manifest.jsonl --guard --rules scenarios/cafe.yaml
     """
     from antiphon.bundle import find, load
     from antiphon.evaluation.commands import Noise, judge_all, other_clips, read_manifest, report
 
     if (noise is None) != (snr is None):
         raise AntiphonError("--noise and --snr belong together; give both or neither")
+    if rules is not None and not guard:
+        raise AntiphonError("--rules says how a guard checks; give --guard too")
     mixed = Noise(path=noise, snr=snr) if noise is not None and snr is not None else None
     clips = read_manifest(data)
     others = other_clips(other) if other else []
     folder = load(find(bundle)).folder
     with _progress(len(clips) + len(others), quiet=as_json) as advance:
         made = judge_all(
-            folder, clips, guard=guard, noise=mixed, seed=seed, workers=workers, progress=advance
+            folder,
+            clips,
+            guard=guard,
+            rules=rules,
+            noise=mixed,
+            seed=seed,
+            workers=workers,
+            progress=advance,
         )
-        rest = judge_all(folder, others, guard=guard, seed=seed, workers=workers, progress=advance)
+        rest = judge_all(
+            folder, others, guard=guard, rules=rules, seed=seed, workers=workers, progress=advance
+        )
     if details is not None:
         lines = [outcome.model_dump_json() + "\n" for outcome in [*made, *rest]]
         details.write_text("".join(lines), encoding="utf-8")

@@ -24,6 +24,7 @@ from antiphon.audio.augment import mix_at_snr
 from antiphon.audio.io import read
 from antiphon.corpus.calls import Call
 from antiphon.corpus.order import effects
+from antiphon.corpus.scenario import load_scenario
 from antiphon.errors import AntiphonError, CorpusError
 from antiphon.evaluation.statistics import Share, percentile, share, slot_f1
 from antiphon.runtime.agent import Agent, Answer
@@ -188,6 +189,7 @@ def judge_all(
     clips: Sequence[Clip],
     *,
     guard: bool = False,
+    rules: Path | None = None,
     noise: Noise | None = None,
     seed: int = 0,
     workers: int = 1,
@@ -195,10 +197,11 @@ def judge_all(
 ) -> list[Outcome]:
     """`judge` every clip, in their order, with `workers` processes of one thread each.
 
-    guard: the bundle is behind its guard, and the cascade answers where that says so.
+    guard: the bundle is behind its guard, and the cascade answers where that says so; rules: a
+    scenario whose guard section it takes, in place of the bundle's own.
     """
     outcomes: list[Outcome] = []
-    jobs = [(bundle, guard, clip, noise, seed) for clip in clips]
+    jobs = [(bundle, guard, rules, clip, noise, seed) for clip in clips]
     for outcome in _outcomes(jobs, workers):
         outcomes.append(outcome)
         if progress is not None:
@@ -277,7 +280,7 @@ def _mixed(clean: Samples, noise: Noise, name: str) -> Samples:
     return mix_at_snr(clean, other[start:], noise.snr)
 
 
-_Job = tuple[Path, bool, Clip, Noise | None, int]
+_Job = tuple[Path, bool, Path | None, Clip, Noise | None, int]
 
 
 def _outcomes(jobs: Sequence[_Job], workers: int) -> Iterator[Outcome]:
@@ -299,17 +302,19 @@ def _outcomes(jobs: Sequence[_Job], workers: int) -> Iterator[Outcome]:
 
 
 def _job(job: _Job) -> Outcome:
-    bundle, guard, clip, noise, seed = job
-    return judge(_agent(bundle, guard), clip, noise, seed)
+    bundle, guard, rules, clip, noise, seed = job
+    return judge(_agent(bundle, guard, rules), clip, noise, seed)
 
 
 @lru_cache(maxsize=1)
-def _agent(bundle: Path, guard: bool) -> Agent:
+def _agent(bundle: Path, guard: bool, rules: Path | None) -> Agent:
     """The process's one agent."""
     agent = Agent.load(bundle)
     if not guard:
         return agent
     from antiphon.evaluation.systems.guarded import GuardedAgent
+    from antiphon.guard.config import guard_of
 
+    config = guard_of(load_scenario(rules)) if rules is not None else None
     # Of an agent only the answers and the scenario are asked for, and this has both.
-    return cast(Agent, GuardedAgent(agent))
+    return cast(Agent, GuardedAgent(agent, config))

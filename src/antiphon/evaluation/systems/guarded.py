@@ -16,6 +16,8 @@ from antiphon.corpus.scenario import Scenario
 from antiphon.evaluation.protocol import TICK, Heard, Told
 from antiphon.guard.answer import answer
 from antiphon.guard.beats import beats
+from antiphon.guard.checks import Rulebook
+from antiphon.guard.config import GuardConfig
 from antiphon.guard.opening import open_service
 from antiphon.guard.stage import Guard
 from antiphon.runtime.agent import Agent, Answer, Audio
@@ -59,10 +61,11 @@ class GuardedSystem:
 class GuardedAgent:
     """A bundle and its guard, for whoever asks an agent for answers to recordings."""
 
-    def __init__(self, agent: Agent) -> None:
-        """Says the guard's phrases once. Raises ScenarioError for a wrong guard's section."""
+    def __init__(self, agent: Agent, config: GuardConfig | None = None) -> None:
+        """Says the guard's phrases once. `config`: in place of the guard's section of the agent's
+        scenario. Raises ScenarioError for a wrong one."""
         self._agent = agent
-        self._opened = open_service(agent)
+        self._opened = open_service(agent, rules=Rulebook(agent.scenario, config=config))
 
     @property
     def scenario(self) -> Scenario:
