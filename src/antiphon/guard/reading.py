@@ -1,10 +1,10 @@
 """The check `reading`: what the caller's words read as by the scenario, beside what was called.
 
 The network writes down what it hears and acts on it by different heads, and the writing is the
-better of the two: where the words are a whole sentence of the scenario's and the call says
-something else, the words are right four times in five (docs/experiments/reading.md). So such a call
-is replaced by what the words say, with the scenario's own reply; and a turn that asks for something
-and is left unanswered is answered in the same way.
+better of the two: where the words are a sentence of the scenario's, the call says something else,
+and one of them is right, it is the words five times in six (docs/experiments/reading.md). So such a
+call is replaced by what the words say, with the scenario's own reply; and a turn that asks for
+something and is left unanswered is answered in the same way.
 """
 
 from __future__ import annotations
