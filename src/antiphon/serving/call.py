@@ -285,6 +285,8 @@ class LiveCall:
     @property
     def backlog(self) -> float:
         """Seconds of the caller that were pushed and not yet heard."""
+        if self._alone is not None:
+            return self._inbox.waiting / SAMPLE_RATE
         return self._line.backlog
 
     def push(self, samples: npt.ArrayLike, rate: int = SAMPLE_RATE) -> None:
