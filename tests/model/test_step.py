@@ -5,7 +5,7 @@ import resource
 
 import torch
 
-from antiphon.model.config import PAD
+from antiphon.model.config import END, PAD
 from antiphon.model.duplex import Heads
 from antiphon.model.state import State
 from antiphon.model.step import FrameStep, Inputs, Outputs
@@ -160,3 +160,30 @@ def test_nothing_is_due_while_the_caller_speaks_or_the_agent_is_told_to_be_silen
 
 def test_a_doubt_is_forgotten() -> None:
     assert decisions(believing(0.02, 0.001, 0.001, due=0.3), 200) == [(PAD, PAD)] * 200
+
+
+def talking(end: float, voice: float, give_way: float) -> FrameStep:
+    """A step whose network talks, would end its turn and hears the caller with these chances."""
+    step = believing(ready=0.5, call=0.001, voice=voice, due=1.0)
+    step.give_way = give_way
+    made = step.duplex.heads
+
+    def heads(z: torch.Tensor) -> Heads:
+        found = made(z)
+        text = torch.full_like(found.text, -30.0)
+        text[:, 9], text[:, END] = math.log(1 - end), math.log(end)
+        return found._replace(text=text)
+
+    step.duplex.heads = heads  # type: ignore[method-assign]
+    return step
+
+
+def test_a_turn_ends_once_it_is_likely_that_it_should_have_for_a_caller_who_speaks() -> None:
+    # Should have ended, after each frame but the one that opens the turn: .10, .18, .25, .30.
+    made = [text for text, _ in decisions(talking(0.1, 0.999, give_way=0.28), 5)]
+    assert made == [9] * 4 + [END]
+    assert END not in [text for text, _ in decisions(talking(0.1, 0.999, give_way=1.0), 60)]
+
+
+def test_nobody_gives_way_to_a_silent_line() -> None:
+    assert END not in [text for text, _ in decisions(talking(0.1, 0.01, give_way=0.2), 60)]

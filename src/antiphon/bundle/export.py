@@ -245,7 +245,7 @@ def write(
     Raises:
         BundleError: the exported graph does not do what the network does.
     """
-    habits = timing.eagerness, timing.yielding, timing.due
+    habits = timing.eagerness, timing.yielding, timing.due, timing.give_way
     step = FrameStep(duplex, codec.decoder, *habits).eval()
     model, specs = to_onnx(step)
     model = plain_products(model)

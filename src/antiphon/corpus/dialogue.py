@@ -29,7 +29,7 @@ __all__ = [
 ]
 
 _SOMEWHERE = 0.2  # share of pauses that fall between any two words
-_MURMURS = (0.12, 0.2)  # s from a word to a backchannel of the agent's
+_MURMURS = (0.5, 0.62)  # s from a word to a backchannel of the agent's: later than answers
 _CLOSED = 0.8  # words after which so many callers stop are answered like those all stop at
 
 

@@ -69,6 +69,8 @@ class FrameStep(nn.Module):
         need be the likeliest choice, and a greedy agent would wait for ever.
     yielding: nats by which ending its turn is preferred to going on while it hears the caller,
         for the same reason.
+    give_way: it ends its turn once it is likelier than this that it should have, by now, for a
+        caller who speaks; 1: never for that reason.
     due: a reply begins once it is likelier than this that it should have begun by now; 1: never
         for that reason. In the corpus no agent misses its moment, so a network that has let it
         pass believes that the caller will go on, and waits for ever. The belief is what the
@@ -83,9 +85,11 @@ class FrameStep(nn.Module):
         eagerness: float = 0.0,
         yielding: float = 0.0,
         due: float = 1.0,
+        give_way: float = 1.0,
     ) -> None:
         super().__init__()
         self.eagerness, self.yielding, self.due = eagerness, yielding, due
+        self.give_way = give_way
         self.frontend = MelFrontend()
         self.duplex = duplex
         self.decoder = decoder
@@ -95,6 +99,7 @@ class FrameStep(nn.Module):
         return {
             "line": self.frontend.initial_state(batch),
             "due": torch.zeros(batch),
+            "over": torch.zeros(batch),
             **prefixed("duplex", self.duplex.initial_state(batch)),
             **prefixed("decoder", self.decoder.initial_state(batch)),
         }
@@ -122,8 +127,12 @@ class FrameStep(nn.Module):
         told = quiet & (call != PAD)
         text = self._open(self._open(heads.text, quiet, self.eagerness), told | now, _NEVER)
         text = self._end(text, -_NEVER * now.to(text.dtype))
+        spoken_over = heads.voice.sigmoid() * ~quiet
         if self.yielding:
-            text = self._end(text, self.yielding * heads.voice.sigmoid() * ~quiet)
+            text = self._end(text, self.yielding * spoken_over)
+        over = 1 - (1 - _KEPT * state["over"]) * (1 - text.softmax(-1)[:, END])
+        over = over * spoken_over
+        text = self._end(text, _NEVER * (over > self.give_way).to(text.dtype))
         text = (text + text_noise * inputs.noise_text).argmax(-1)
         text = torch.where(inputs.force_text >= 0, inputs.force_text, text)
 
@@ -136,6 +145,7 @@ class FrameStep(nn.Module):
         new: State = {
             "line": line,
             "due": due,
+            "over": over,
             **prefixed(
                 "duplex", {**network, **self.duplex.remember(own, text, heard, call, codes)}
             ),

@@ -41,6 +41,7 @@ class Timing(BaseModel):
     eagerness: float = 1.0  # nats, when running: antiphon.model.step.FrameStep
     yielding: float = 0.0  # likewise
     due: float = Field(default=1.0, gt=0, le=1)  # likewise: when a reply is overdue
+    give_way: float = Field(default=1.0, gt=0, le=1)  # likewise: when to stop for a caller
 
 
 @dataclass(frozen=True)
