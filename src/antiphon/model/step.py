@@ -17,7 +17,7 @@ from antiphon.model.frontend import MelFrontend
 from antiphon.model.state import State, keep_idle, prefixed, reset_slots, scope
 
 _NEVER = 1e4  # nats: PAD is out of the question
-_KEPT = 0.9  # a frame: how much of the belief that a reply was due lasts while nobody speaks
+_KEPT = 0.9  # a frame: how much of a belief lasts that a reply, or the end of one, is due
 
 
 class Decoder(Protocol):
@@ -130,6 +130,7 @@ class FrameStep(nn.Module):
         spoken_over = heads.voice.sigmoid() * ~quiet
         if self.yielding:
             text = self._end(text, self.yielding * spoken_over)
+        # As with what is due: beliefs that are small one by one add up, here to giving way.
         over = 1 - (1 - _KEPT * state["over"]) * (1 - text.softmax(-1)[:, END])
         over = over * spoken_over
         text = self._end(text, _NEVER * (over > self.give_way).to(text.dtype))
