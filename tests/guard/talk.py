@@ -87,14 +87,16 @@ class Talk:
     def __post_init__(self) -> None:
         self.raw = np.zeros(0, dtype=np.float32)
         self._all = self.voice(self.frames * FRAME, 7)
+        self._broken = (0, 0)  # how many words were broken off, and at which sample
 
     def say(self, text: str) -> None:
-        """From the next frame on, these words and no others."""
+        """In the next frame it breaks off, and then says these words and no others."""
         self.asked.append(text)
         if not self.obeys:
             return
         kept = [word for word in self.words if word.frame < self._at + 1]
-        self.words = kept + sentence(text, self._at + 1)
+        self._broken = len(kept), (self._at + 2) * FRAME
+        self.words = kept + sentence(text, self._at + 2)
 
     def run(self, stage: Any) -> Run:
         """Let a stage review every beat."""
@@ -169,7 +171,8 @@ class Talk:
         last = first + round(self.length * RATE)
         if index + 1 < len(self.words):
             last = min(last, round((self.words[index + 1].start - SECONDS) * RATE))
-        return first, last
+        words, until = self._broken
+        return (first, min(last, until)) if index < words else (first, last)
 
     def _sound(self, at: int) -> Samples:
         out = np.zeros(FRAME, dtype=np.float32)

@@ -55,6 +55,7 @@ RIGHT = [
     ("how much is a latte", "a latte is three fifty and up"),
     ("when are you open on sunday", "we are open from eight to four on sunday"),
     ("my number is four two oh double five", "okay four two zero five five"),
+    ("it's three eight seven one eight oh", "no rush three eight seven one eight zero"),
     ("hello", "hello what can i get you"),
     ("who are you", "sorry i can only help with coffee orders"),
     ("a large latte and a small mocha", "okay a large latte and a small mocha"),

@@ -171,5 +171,7 @@ def test_a_wrong_claim_is_mended_by_the_words(reading: Rulebook) -> None:
     wrong = Talk(sentence("got it four one two two"), caller(number), frames=160)
     run = wrong.run(Filter(reading, say=wrong.say))
     assert [call.arguments for call in run.calls] == [{"number": "4412"}]
-    assert run.text.endswith("got it four four one two")
+    # It goes on where it was right.
+    assert wrong.asked == ["four one two"]
+    assert run.text == "got it four four one two"
     assert [event.action for event in run.guard][:2] == ["corrected", "blocked"]

@@ -48,8 +48,8 @@ class CallGate:
         self._kept: _Kept | None = None
         self.ask: Confirm | None = None
         """What the caller must be asked now; the reader takes it."""
-        self.instead: str | None = None
-        """What is to be said in place of the agent's own words now; the reader takes it."""
+        self.instead: Second | None = None
+        """Whose reply is to be said in place of the agent's own words now; the reader takes it."""
 
     def take(self, call: CallEvent) -> None:
         """A call that the agent made."""
@@ -87,12 +87,12 @@ class CallGate:
         self._state.hear_too(second.words)
         call = CallEvent(time=now, name=second.call.name, arguments=second.call.arguments)
         if call.arguments in [c.arguments for c in self._state.calls_of_turn()]:
-            self.instead = second.text
+            self.instead = second
             return []
         finding = self._finding(call, again=False)
         out = self._decide(call, finding, now)
         if call in out:
-            self.instead = second.text
+            self.instead = second
             told = self._event(action, call, now, Finding(SecondReading.name, why))
             if before is not None:
                 was = self._rules.redactor.value(before.arguments)

@@ -15,7 +15,7 @@ from antiphon.guard.config import ClaimRules
 from antiphon.guard.events import Finding
 from antiphon.guard.follow import Reach, follow, phrases
 from antiphon.guard.ground import NUMBERS, Ground, Words
-from antiphon.guard.spoken import runs
+from antiphon.guard.spoken import Run, runs
 from antiphon.guard.state import CallState, Said
 from antiphon.guard.support import Support, Supports
 
@@ -42,6 +42,7 @@ class Claims:
         found: list[Finding] = []
         taken: list[Span] = []
         found += self._facts(said, support, taken)
+        self._read_out(said, support, taken)
         found += self._items(said.words, support, taken)
         found += self._digits(said, support, taken)
         found += self._nouns(said.words, support, taken)
@@ -158,18 +159,27 @@ class Claims:
 
     # -- numbers ----------------------------------------------------------------
 
-    def _digits(self, said: Said, support: Support, taken: list[Span]) -> list[Finding]:
-        """Digits read out, against the numbers that were given."""
+    def _runs(self, said: Said, taken: list[Span]) -> list[Run]:
+        """The digits that are read out, where the scenario has numbers to be given."""
         if self._ground.digits is None:
             return []
-        found: list[Finding] = []
-        for run in runs(said.words):
-            if run.last - run.first < _READ_OUT or _inside(run.first, taken):
-                continue
+        return [
+            run
+            for run in runs(said.words)
+            if run.last - run.first >= _READ_OUT and not _inside(run.first, taken)
+        ]
+
+    def _read_out(self, said: Said, support: Support, taken: list[Span]) -> None:
+        """Numbers that were given are no items, whose names may begin alike ("eight ounce")."""
+        for run in self._runs(said, taken):
             at_end = run.last == len(said.words) and not said.over
             if _reads(run.digits, support.digits, whole=not at_end):
                 taken.append((run.first, run.last))
-                continue
+
+    def _digits(self, said: Said, support: Support, taken: list[Span]) -> list[Finding]:
+        """Digits read out that are no number that was given."""
+        found: list[Finding] = []
+        for run in self._runs(said, taken):
             if not support.digits and run.last - run.first < _READ_OUT + 1:
                 continue  # "seven eight": a number only where one was asked for
             first = self._first_wrong(said.words, run.first, run.last, support)

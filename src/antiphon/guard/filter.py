@@ -202,6 +202,20 @@ class Filter:
         return not sentence.over or any(not word.out for word in sentence.words)
 
     @property
+    def _begun(self) -> tuple[str, ...]:
+        """The plain words that were heard of the sentence that is being said; none where the last
+        of them has not sounded to its end, for whoever went on would say it twice."""
+        sentence, here = self._words.latest, self._voice.time(max(self._next, 0) + BLOCK)
+        if sentence is None or not self.answering:
+            return ()
+        heard = sum(word.out and not word.void for word in sentence.words)
+        if not heard:
+            return ()
+        last, following = sentence.words[heard - 1], sentence.words[heard : heard + 1]
+        whole = last.sounds_until <= here or any(word.earliest <= here for word in following)
+        return sentence.tokens[: last.last] if whole else ()
+
+    @property
     def speaking(self) -> bool:
         """Whether something is being said in the agent's place."""
         return self._patch is not None or self._given is not None
@@ -271,7 +285,7 @@ class Filter:
         self._answer_for_it()
         if self._gate.instead is not None:
             instead, self._gate.instead = self._gate.instead, None
-            self.replace(instead)
+            self.replace(instead.after(self._begun))
         for sentence in self._words.sentences:
             if sentence.void or sentence.given:
                 continue
@@ -520,13 +534,14 @@ class Filter:
             sentence.done = True  # all of it was heard before anything was found
             self._tell("flagged", finding, sentence=sentence, heard=True)
             return
+        begun = self._begun
         self._words.hush(here)
         phrase = self.rules.config.phrase_for(finding.check, self.rules.scenario)
         second = self._by_the_words(finding)
         if second is not None:
             self._told += self._gate.mend(second, self._now, finding.reason)
             if self._gate.instead is not None:
-                phrase, self._gate.instead = self._gate.instead, None
+                phrase, self._gate.instead = self._gate.instead.after(begun), None
         self._tell("blocked", finding, sentence=sentence, heard=heard, phrase=phrase)
         self._blocked = True
         self._instead(phrase)

@@ -168,8 +168,7 @@ class Words:
         void = void or (sentence.void and not given)
         word = Word(event.text, event.start, sentence, first, first + len(plain), void)
         # The text of a sentence's first word comes with its sound, and is dated as if it led it.
-        # What was given is let in no sooner: what was being said before runs into it.
-        early = 0.0 if given else self._lead if fresh else EARLY
+        early = self._lead if fresh else EARLY
         word.earliest = event.start - early
         sentence.words.append(word)
         self.words.append(word)

@@ -10,8 +10,10 @@ something and is left unanswered is answered in the same way.
 from __future__ import annotations
 
 import random
+from collections.abc import Sequence
 from dataclasses import dataclass
 
+from antiphon.corpus import grammar
 from antiphon.corpus.calls import Call
 from antiphon.corpus.order import fold
 from antiphon.corpus.turn_reader import DIGIT_WORDS, Reader, Reading, State
@@ -24,6 +26,7 @@ from antiphon.guard.state import CallState, objects_of
 from antiphon.runtime.events import CallEvent
 
 _KEPT = 8  # readings that are kept: of the words as they come, of either ear
+_WAYS = 12  # drawings of a reply, so that one of them begins as the agent has begun
 
 
 @dataclass(frozen=True)
@@ -33,10 +36,25 @@ class Second:
     words: str
     """The turn's."""
     call: Call
-    text: str
-    """The scenario's reply to it."""
+    replies: tuple[str, ...]
+    """The scenario's reply to it, in some of its ways; none where it has none."""
     skipped: int
     """How many of the words come before the sentence that was read."""
+
+    @property
+    def text(self) -> str:
+        """The reply, or ""."""
+        return self.replies[0] if self.replies else ""
+
+    def after(self, said: Sequence[str]) -> str:
+        """What is left of the reply for who has said these plain words of it already; all of it
+        where no way of saying it begins so."""
+        for way in self.replies:
+            words = grammar.plain(way).split()
+            if words[: len(said)] == list(said):
+                rest = " ".join(words[len(said) :])
+                return rest if said and rest else way
+        return self.text
 
 
 class SecondReading:
@@ -122,12 +140,13 @@ class SecondReading:
         try:
             scenario.call_vocabulary.encode(call)
             held = (fold([*state.calls, call], scenario) or {"items": []})["items"]
-            text = scenario.reply(
-                reading.intent, reading.slots, reading.items, held, self._rng, tone
-            )
+            ways = [
+                scenario.reply(reading.intent, reading.slots, reading.items, held, self._rng, tone)
+                for _ in range(_WAYS)
+            ]
         except ScenarioError:  # what the grammar allows and the tool or the replies do not
             return None
-        return Second(words, call, text or "", at)
+        return Second(words, call, tuple(way for way in ways if way), at)
 
 
 def _beyond(first: list[dict[str, str]], second: list[dict[str, str]]) -> bool:

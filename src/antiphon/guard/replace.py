@@ -1,8 +1,8 @@
 """What is played in the place of a blocked sentence, and how the agent is made to say it.
 
 Two ways. A recording of the agent's own voice that was made ready (`antiphon.guard.ready`) begins
-at once, while the agent is given the same words and not heard. Without one the agent's live voice
-is let through, after a first word that is not: what it was saying runs into it.
+at once, while the agent is given the same words and not heard. Without one the agent breaks off
+what it was saying, and its live voice is let through from the first of the given words on.
 """
 
 from __future__ import annotations
@@ -103,7 +103,7 @@ class Replacer:
         words = speakable(phrase)
         samples = self._ready.get(key_of(phrase))
         if samples is None:
-            return None, self._give([words[0], *words], now, unheard=1)
+            return None, self._give(words, now, unheard=0)
         gap = np.zeros(round(_GAP * SAMPLE_RATE), dtype=np.float32)
         whole = np.concatenate((gap, samples))
         patch = Patch(whole, deque(_spread(words, whole)))

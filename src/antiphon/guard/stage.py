@@ -40,7 +40,7 @@ from antiphon.guard.classifier import Ask
 from antiphon.guard.config import Level
 from antiphon.guard.events import GuardEvent, Judge, Say
 from antiphon.guard.filter import VOICE, Filter, Reviewed
-from antiphon.guard.heard import Heard, fits
+from antiphon.guard.heard import fits
 from antiphon.guard.matching import Phrases
 from antiphon.guard.monitor import Monitor, TurnLike
 from antiphon.guard.operator import Handover, Line, LogOperators, Operators
@@ -61,6 +61,7 @@ if TYPE_CHECKING:
     from antiphon.guard.takeover import Beside, Standby
 
 _LOOK = 1.0  # s between looks at the risk
+_ONE = 2.0  # s within which blocks are one trouble: a sentence and its call are blocked one by one
 _HEARD = 20.0  # s of the caller that are kept for the cascade
 _NETWORK = ("end_to_end", "guarded")  # levels at which the network answers
 
@@ -229,6 +230,7 @@ class Guard:
         self._speaks = False  # whether the caller is speaking
         self._wish = ""  # why the caller wants a person, as long as they go on speaking
         self._blocked = False  # whether the last answer was blocked
+        self._troubled = -_ONE  # when a block was last counted
         self._level: Level = rules.config.breaker.start
         self._takeover: Beside | None = None
         self._misses = 0
@@ -344,10 +346,9 @@ class Guard:
             match event:
                 case GuardEvent(action="blocked"):
                     self._blocked = True
-                    if event.check != Heard.name:  # its call was blocked too: one trouble, not two
-                        self._take(Trouble("block", event.reason))
+                    self._count(event)
                 case GuardEvent(action="call_blocked"):
-                    self._take(Trouble("block", event.reason))
+                    self._count(event)
                 case GuardEvent(action="fault"):
                     self._fault(event.reason)
                 case GuardEvent(action="resumed"):
@@ -356,6 +357,11 @@ class Guard:
                     self._listen()
                 case _:
                     pass
+
+    def _count(self, block: GuardEvent) -> None:
+        if self._now - self._troubled >= _ONE:
+            self._troubled = self._now
+            self._take(Trouble("block", block.reason))
 
     def _fault(self, reason: str) -> None:
         """The engine cannot be trusted, in this call; of several calls, in all."""

@@ -20,11 +20,14 @@ GRACE = 5  # frames on top
 class Script:
     """Words to be said, over one call or a part of it."""
 
-    def __init__(self, pieces: Pieces, text: str) -> None:
-        """Raises AntiphonError when there is nothing sayable in `text`."""
+    def __init__(self, pieces: Pieces, text: str, *, instead: bool = False) -> None:
+        """instead: the agent is in the middle of words of its own, which are broken off first.
+
+        Raises AntiphonError when there is nothing sayable in `text`.
+        """
         self._known = pieces
         self._words = deque(pieces.words(text))
-        self._rest: deque[int] = deque()
+        self._rest: deque[int] = deque([END] if instead else [])
         self._asked: int | None = None
         self._patience = 0
         self._waited = 0

@@ -131,11 +131,12 @@ class Session:
     __iter__ = events
 
     def say(self, text: str) -> None:
-        """From the next frame on the agent says `text`; its own words wait until it is done.
+        """From the next frame on the agent says `text`; what it was saying is broken off, and its
+        own words wait until it is done.
 
         Raises AntiphonError when there is nothing sayable in it.
         """
-        self._script = Script(self._pieces, text)
+        self._script = Script(self._pieces, text, instead=self._agent.speaking)
 
     @property
     def saying(self) -> bool:

@@ -123,6 +123,11 @@ class WordStream:
         return self._finish()
 
     @property
+    def speaking(self) -> bool:
+        """Whether a turn has begun and not ended."""
+        return not self._ended
+
+    @property
     def text(self) -> str:
         """All that was said so far."""
         return _joined(self._pieces)
