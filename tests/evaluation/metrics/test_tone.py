@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -8,7 +9,7 @@ from hypothesis import strategies as st
 
 from antiphon.evaluation.metrics.tone import Try, contrast, control, heard_tone, reply_class
 from antiphon.evaluation.trial import Trial
-from tests.evaluation.metrics.made import event, figures, measured, shop, tone, trial, words
+from tests.evaluation.metrics.made import call, event, figures, measured, shop, tone, trial, words
 
 TONES = st.sampled_from(["neutral", "annoyed", "hesitant"])
 
@@ -73,6 +74,14 @@ def test_replies_that_depend_on_tone_are_judged_by_their_class() -> None:
     assert reply_class(replied("", "annoyed"), shop(), "") == ""
     assert reply_class(replied(calm, "annoyed"), shop(), "the weather is fine today") == ""
     assert reply_class(replied(calm, "annoyed"), shop(), " ".join([sorry] * 3)) == ""
+    # What it misheard, and called, is no matter of tone.
+    facts["items"], other = [{"tea": "tea"}], "okay a large black tea"
+    misheard = replied(other, "neutral")
+    assert reply_class(misheard, shop(), other) == ""
+    called = call("place_order", 3.4, items=[{"size": "large", "tea": "black tea"}])
+    misheard = replace(misheard, told=(*misheard.told, called))
+    assert reply_class(misheard, shop(), other) == "neutral"
+    facts["items"] = [{"tea": "green tea"}]
     right = figures("tone", [replied(calm, "neutral"), replied(sorry, "annoyed")])
     blind = figures("tone", [replied(calm, "neutral"), replied(calm, "annoyed")])
     assert (right["flip"].value, blind["flip"].value) == (1, 0)

@@ -34,7 +34,7 @@ from antiphon.evaluation.metrics.tools import (
 )
 from antiphon.evaluation.metrics.words import Words
 from antiphon.evaluation.trial import Trial
-from antiphon.runtime.events import Samples, ToneEvent
+from antiphon.runtime.events import CallEvent, Samples, ToneEvent
 
 LATE = 0.5  # s after a turn in which its tone may still be told
 NEUTRAL = "neutral"
@@ -84,7 +84,8 @@ def heard_tone(trial: Trial, turn: Event) -> str:
 
 
 def reply_class(trial: Trial, scenario: Scenario, text: str | None) -> str | None:
-    """For which tone the system's reply is meant, by the scenario's replies to the intent.
+    """For which tone the system's reply is meant, by the scenario's replies to the intent: to what
+    the caller asked for, or to what the system called, for what it misheard is another matter.
 
     None where replies do not depend on tone (facts `judged`), or the text is not known; "" where
     nothing like any of them was said, or it is as near to the replies of two tones.
@@ -93,19 +94,38 @@ def reply_class(trial: Trial, scenario: Scenario, text: str | None) -> str | Non
     if facts.get("judged") != "reply" or text is None:
         return None
     said, intent = normalise(text), str(facts["intent"])
-    items = cast("list[dict[str, str]]", facts.get("items", []))
-    slots = cast("dict[str, str]", facts.get("slots", {}))
+    wanted = _Asked(facts.get("slots", {}), facts.get("items", []))
+    spec = scenario.intents[intent]
+    asked = [wanted, *(_asked(call) for call in _calls(trial) if call.name == spec.call)]
     far: dict[str, float] = {}
-    for tone in scenario.intents[intent].reply:
+    for tone in spec.reply:
         rng = random.Random(tone)
         ways = {
             normalise(scenario.reply(intent, slots, items, items, rng, tone) or "")
+            for slots, items in asked
             for _ in range(_WAYS)
         }
         near = [way for way in ways if abs(len(said) - len(way)) <= _ALIKE * len(way)]
         far[tone] = min((distance(said, way) / len(way) for way in near), default=1.0)
     nearest = [tone for tone, by in far.items() if by == min(far.values())]
     return nearest[0] if len(nearest) == 1 and far[nearest[0]] <= _ALIKE else ""
+
+
+class _Asked(NamedTuple):
+    slots: dict[str, str]
+    items: list[dict[str, str]]
+
+
+def _calls(trial: Trial) -> list[CallEvent]:
+    return [event for event in trial.told if isinstance(event, CallEvent)]
+
+
+def _asked(call: CallEvent) -> _Asked:
+    """What a call stands for: its array holds the items, and what else it names are slots."""
+    lists = [name for name, value in call.arguments.items() if isinstance(value, list)]
+    slots = {name: str(v) for name, v in call.arguments.items() if name not in lists}
+    items = cast("list[dict[str, str]]", call.arguments[lists[0]]) if lists else []
+    return _Asked(slots, items)
 
 
 class Try(NamedTuple):
