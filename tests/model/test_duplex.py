@@ -51,7 +51,9 @@ def test_old_pieces_stop_ageing() -> None:
 
 def test_the_standing_call_is_the_newest_and_stays_after_its_end() -> None:
     call = torch.tensor([[0, 5, 4, 0, 5, 1, 0, 3, 0, 1, 1]])
-    sets = [set(row.nonzero().flatten().tolist()) for row in standing_call(call, 8)[0]]
+    stands = standing_call(call, 8)[0]
+    assert stands[3:5, 5].tolist() == [1, 2]  # a token that came twice
+    sets = [set(row.nonzero().flatten().tolist()) for row in stands]
     assert sets[:4] == [set(), {5}, {4, 5}, {4, 5}]
     assert sets[4:7] == [{4, 5}, {1, 4, 5}, {1, 4, 5}]
     assert sets[7:] == [{3}, {3}, {1, 3}, {1}]

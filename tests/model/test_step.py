@@ -162,9 +162,9 @@ def test_a_doubt_is_forgotten() -> None:
     assert decisions(believing(0.02, 0.001, 0.001, due=0.3), 200) == [(PAD, PAD)] * 200
 
 
-def talking(end: float, voice: float, give_way: float) -> FrameStep:
+def talking(end: float, voice: float, give_way: float, call: float = 0.001) -> FrameStep:
     """A step whose network talks, would end its turn and hears the caller with these chances."""
-    step = believing(ready=0.5, call=0.001, voice=voice, due=1.0)
+    step = believing(ready=0.5, call=call, voice=voice, due=1.0)
     step.give_way = give_way
     made = step.duplex.heads
 
@@ -187,3 +187,7 @@ def test_a_turn_ends_once_it_is_likely_that_it_should_have_for_a_caller_who_spea
 
 def test_nobody_gives_way_to_a_silent_line() -> None:
     assert END not in [text for text, _ in decisions(talking(0.1, 0.01, give_way=0.2), 60)]
+
+
+def test_what_is_called_is_told_even_by_a_network_that_would_say_nothing() -> None:
+    assert decisions(talking(0.9, 0.001, give_way=1.0, call=0.9), 1) == [(9, 7)]

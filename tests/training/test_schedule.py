@@ -29,3 +29,13 @@ def test_frozen_parameters_are_left_out() -> None:
     found = optimisers(network.named_parameters(), OptimiserConfig())
     count = sum(len(g["params"]) for o in found for g in o.param_groups)
     assert count == sum(p.requires_grad for p in network.parameters())
+
+
+def test_a_part_can_learn_faster_than_the_rest() -> None:
+    network = duplex()
+    config = OptimiserConfig(learning_rate=1e-3, faster={"called": 10.0})
+    found = optimisers(network.named_parameters(), config)
+    rates = {id(p): g["initial"] for o in found for g in o.param_groups for p in g["params"]}
+    fast = {name for name, p in network.named_parameters() if rates[id(p)] == 1e-2}
+    assert fast == {name for name, _ in network.named_parameters() if name.startswith("called.")}
+    assert set(rates.values()) == {1e-2, 1e-3}

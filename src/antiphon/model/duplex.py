@@ -23,7 +23,7 @@ from antiphon.model.depth import DepthHead
 from antiphon.model.encoder import Encoder
 from antiphon.model.state import State, prefixed, scope
 
-RECENT = 3  # text pieces that the network is reminded of
+RECENT = 3  # pieces of a stream that the network is reminded of
 OLDEST = 24  # frames; ages are clamped here
 
 
@@ -77,10 +77,10 @@ def recent_pieces(text: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def standing_call(call: Tensor, vocabulary: int) -> Tensor:
-    """The tokens of the newest call up to and with each frame, as a set.
+    """The tokens of the newest call up to and with each frame, as counts.
 
-    call: [B, T]; returns [B, T, vocabulary], 1 where a token stands in the call that was begun
-    last (its END included, once it is there), else 0.
+    call: [B, T]; returns [B, T, vocabulary]: how often each token stands in the call that was
+    begun last (its END included, once it is there).
     """
     time = torch.arange(call.shape[1], device=call.device).expand_as(call)
     ended = torch.where(call == END, time, -1).cummax(dim=1).values
@@ -91,7 +91,7 @@ def standing_call(call: Tensor, vocabulary: int) -> Tensor:
     each = F.one_hot(call, vocabulary) * (call != PAD)[..., None]
     counts = F.pad(each.cumsum(dim=1), (0, 0, 1, 0))
     earlier = counts.gather(1, (begun + 1)[..., None].expand(-1, -1, vocabulary))
-    return (counts[:, 1:] > earlier).to(torch.float32)
+    return (counts[:, 1:] - earlier).to(torch.float32)
 
 
 def _no_pieces(batch: int) -> State:
@@ -126,11 +126,12 @@ class _Now(NamedTuple):
     standing: Tensor  # [B, T, call_vocabulary]
     recent: tuple[Tensor, Tensor]  # ids and ages [B, T, RECENT]
     heard: tuple[Tensor, Tensor]
+    called: tuple[Tensor, Tensor]
     control: Tensor  # [B, 2]
 
 
 class Recent(nn.Module):
-    """The last RECENT pieces of a stream of text and their ages, as one vector a frame."""
+    """The last RECENT pieces of a stream and their ages, as one vector a frame."""
 
     def __init__(self, vocabulary: int, width: int) -> None:
         super().__init__()
@@ -157,6 +158,8 @@ class Duplex(nn.Module):
         self.text = nn.Embedding(config.text_vocabulary, width)
         self.recent = Recent(config.text_vocabulary, width)
         self.heard = Recent(config.text_vocabulary, width)
+        # A call copies what was heard: its last tokens tell where in the words it is.
+        self.called = Recent(config.call_vocabulary, width)
         self.call = nn.Embedding(config.call_vocabulary, width)
         self.standing = nn.Linear(config.call_vocabulary, width, bias=False)
         self.codes = nn.ModuleList(
@@ -189,6 +192,7 @@ class Duplex(nn.Module):
             "standing": torch.zeros(batch, self.config.call_vocabulary),
             **prefixed("recent", _no_pieces(batch)),
             **prefixed("heard", _no_pieces(batch)),
+            **prefixed("called", _no_pieces(batch)),
         }
 
     def _embed(self, vectors: Tensor, now: _Now) -> Tensor:
@@ -196,7 +200,7 @@ class Duplex(nn.Module):
         batch, positions, width = vectors.shape
         x = self.hear(vectors.reshape(batch, positions // POSITIONS, POSITIONS * width))
         x = x + self.text(now.text) + self.call(now.call) + self.standing(now.standing)
-        x = x + self.recent(*now.recent) + self.heard(*now.heard)
+        x = x + self.recent(*now.recent) + self.heard(*now.heard) + self.called(*now.called)
         for book, table in enumerate(self.codes):
             x = x + table(now.codes[..., book])
         for told, table in enumerate(self.control):
@@ -217,6 +221,7 @@ class Duplex(nn.Module):
             standing_call(own.call, self.config.call_vocabulary),
             recent_pieces(own.text),
             recent_pieces(own.heard),
+            recent_pieces(own.call),
             own.control,
         )
         z, _ = self.backbone(self._embed(vectors, now))
@@ -239,6 +244,7 @@ class Duplex(nn.Module):
             state["standing"][:, None],
             _recalled(scope(state, "recent")),
             _recalled(scope(state, "heard")),
+            _recalled(scope(state, "called")),
             control,
         )
         z, backbone = self.backbone(self._embed(vectors, now), scope(state, "backbone"))
@@ -250,7 +256,7 @@ class Duplex(nn.Module):
         """What was just done becomes the past of the next step: [B], [B], [B], [B, Q]."""
         begins = state["standing"][:, END : END + 1] > 0
         token = F.one_hot(call, self.config.call_vocabulary).to(torch.float32)
-        stands = torch.maximum(state["standing"].masked_fill(begins, 0.0), token)
+        stands = state["standing"].masked_fill(begins, 0.0) + token
         return {
             "text": text,
             "call": call,
@@ -258,6 +264,7 @@ class Duplex(nn.Module):
             "standing": torch.where((call != PAD)[:, None], stands, state["standing"]),
             **prefixed("recent", _pushed(scope(state, "recent"), text)),
             **prefixed("heard", _pushed(scope(state, "heard"), heard)),
+            **prefixed("called", _pushed(scope(state, "called"), call)),
         }
 
     def heads(self, z: Tensor) -> Heads:

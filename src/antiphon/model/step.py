@@ -124,9 +124,9 @@ class FrameStep(nn.Module):
         call = torch.where(now[:, None], self._given(heads.call, ready), call)
         call = call.masked_fill(~inputs.call_mask, float("-inf")).argmax(-1)
         # A call opens with the reply that tells of it: what is done is never left unsaid.
-        told = quiet & (call != PAD)
-        text = self._open(self._open(heads.text, quiet, self.eagerness), told | now, _NEVER)
-        text = self._end(text, -_NEVER * now.to(text.dtype))
+        begins = quiet & (call != PAD) | now
+        text = self._open(self._open(heads.text, quiet, self.eagerness), begins, _NEVER)
+        text = self._end(text, -_NEVER * begins.to(text.dtype))
         spoken_over = heads.voice.sigmoid() * ~quiet
         if self.yielding:
             text = self._end(text, self.yielding * spoken_over)

@@ -28,6 +28,7 @@ WHOLE = (
     "recent",
     "heard",
     "call",
+    "called",
     "standing",
     "text_head",
     "caller_text_head",

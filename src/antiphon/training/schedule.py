@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable
+from typing import Annotated
 
 import torch
 from pydantic import BaseModel, ConfigDict, Field
@@ -21,6 +23,9 @@ class OptimiserConfig(BaseModel):
     weight_decay: float = 0.02
     clip: float = 1.0
     muon: bool = True  # false: AdamW for all
+    faster: dict[str, Annotated[float, Field(gt=0)]] = {}
+    """A part of the network -> the factor on its rate: what a bundle does not have yet has further
+    to go than the rest. Not for what Muon trains."""
 
 
 def rate(step: int, steps: int, config: OptimiserConfig) -> float:
@@ -37,12 +42,15 @@ def optimisers(
 ) -> list[torch.optim.Optimizer]:
     """Muon (2-D weights inside `layers.`) and AdamW (everything else that needs a gradient)."""
     matrices: list[nn.Parameter] = []
-    rest: list[nn.Parameter] = []
+    rest: dict[float, list[nn.Parameter]] = defaultdict(list)
     for name, parameter in named:
         if not parameter.requires_grad:
             continue
-        inside = config.muon and "layers." in name and parameter.ndim == 2
-        (matrices if inside else rest).append(parameter)
+        if config.muon and "layers." in name and parameter.ndim == 2:
+            matrices.append(parameter)
+        else:
+            factors = (by for part, by in config.faster.items() if part in name.split("."))
+            rest[next(factors, 1.0)].append(parameter)
     found: list[torch.optim.Optimizer] = []
     if matrices:
         found.append(
@@ -57,8 +65,7 @@ def optimisers(
     if rest:
         found.append(
             torch.optim.AdamW(
-                rest,
-                lr=config.learning_rate,
+                [{"params": each, "lr": by * config.learning_rate} for by, each in rest.items()],
                 betas=(0.9, 0.95),
                 weight_decay=config.weight_decay,
             )

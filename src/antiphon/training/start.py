@@ -13,11 +13,18 @@ from antiphon.corpus.scenario import load_scenario
 from antiphon.errors import BundleError
 from antiphon.model import graph_weights
 from antiphon.model.config import ModelConfig
-from antiphon.model.duplex import Duplex
+from antiphon.model.duplex import RECENT, Duplex
 
 GRAPH, TOKENIZER = "step.onnx", "tokenizer.model"  # names inside a bundle's folder
 # Where a call token has a row, or a column, of its own.
-_BY_CALL = {"call.weight": 0, "standing.weight": 1, "call_head.weight": 0, "call_head.bias": 0}
+_BY_CALL = {
+    "call.weight": 0,
+    **{f"called.pieces.{age}.weight": 0 for age in range(RECENT)},
+    "standing.weight": 1,
+    "call_head.weight": 0,
+    "call_head.bias": 0,
+}
+_LATER = ("control.", "called.")  # inputs that older bundles do not have
 
 
 def sizes_of(bundle: Path) -> ModelConfig:
@@ -80,15 +87,16 @@ def keep_some(
 
 def _weights(duplex: Duplex, bundle: Path, calls: CallVocabulary) -> dict[str, torch.Tensor]:
     """A bundle's network as weights of `duplex`; what the bundle lacks is as `duplex` has it."""
-    weights = {
+    found = {
         name.removeprefix("step.duplex."): value
         for name, value in graph_weights.load(bundle, bundle / GRAPH).items()
         if name.startswith("step.duplex.")
     }
     before = load_scenario(bundle / "scenario.yaml").call_vocabulary.labels
     own = duplex.state_dict()
-    # A bundle from before styles was told none, and speaks as one that is free to choose.
-    weights = {n: torch.zeros_like(v) for n, v in own.items() if n.startswith("control.")} | weights
+    # Inputs that came later do nothing at first: a bundle from before styles was told none, and
+    # one from before the memory of calls made do with the tokens that stand.
+    weights = {n: torch.zeros_like(v) for n, v in own.items() if n.startswith(_LATER)} | found
     differing = sorted(set(own) ^ set(weights))
     if differing:
         raise BundleError(
@@ -101,6 +109,8 @@ def _weights(duplex: Duplex, bundle: Path, calls: CallVocabulary) -> dict[str, t
         weights[name] = old.repeat(len(own[name]) // len(old), *[1] * (old.ndim - 1))
     pairs = [(i, before.index(label)) for i, label in enumerate(calls.labels) if label in before]
     for name, dimension in _BY_CALL.items():
+        if name not in found:
+            continue
         fresh = own[name].clone()
         for new, old in pairs:
             fresh.select(dimension, new).copy_(weights[name].select(dimension, old))
