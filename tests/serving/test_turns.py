@@ -234,6 +234,13 @@ def test_a_pause_in_a_sentence_keeps_the_floor_and_a_lost_end_gives_it_up() -> N
     assert edges.index("stopped") == 14
 
 
+def test_a_text_that_is_broken_off_for_another_keeps_the_floor() -> None:
+    floor = AgentFloor()
+    assert floor.push(5, SILENCE) == "started"
+    # Nothing of it was let through; then it is ended, and other words begin.
+    assert [floor.push(text, SILENCE) for text in (0, 0, 0, 1, 7, 0, 0, 0, 0)] == [None] * 9
+
+
 def test_sound_alone_takes_the_floor() -> None:
     assert AgentFloor().push(0, VOICE) == "started"
 

@@ -91,7 +91,8 @@ class AgentFloor:
         if spelling:
             self._ended = False
         elif out_text == END:
-            self._ended = True
+            # From here on it is counted: what breaks off one text may begin another.
+            self._ended, self._silent = True, 0
         if not self.speaking:
             self.speaking = loud or spelling
             return "started" if self.speaking else None
