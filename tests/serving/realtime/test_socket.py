@@ -290,7 +290,12 @@ def test_text_that_is_not_utf_8_ends_the_session_with_one_line_in_the_log(
     with caplog.at_level(logging.INFO):
         run(test())
         server.wait_empty()
-    told = [each for each in caplog.records if each.levelno >= logging.WARNING]
+    # A beat that was late is the machine's doing and no client's.
+    told = [
+        each
+        for each in caplog.records
+        if each.levelno >= logging.WARNING and "beats on end were late" not in each.getMessage()
+    ]
     assert [each.getMessage() for each in told] == [
         "a client sent text that is not UTF-8: closed with 1007"
     ]
