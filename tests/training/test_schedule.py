@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+import pytest
 import torch
 
+from antiphon.errors import RecipeError
 from antiphon.training.schedule import OptimiserConfig, optimisers, rate
 from tests.model.tiny import duplex
 
@@ -39,3 +41,11 @@ def test_a_part_can_learn_faster_than_the_rest() -> None:
     fast = {name for name, p in network.named_parameters() if rates[id(p)] == 1e-2}
     assert fast == {name for name, _ in network.named_parameters() if name.startswith("called.")}
     assert set(rates.values()) == {1e-2, 1e-3}
+
+
+@pytest.mark.parametrize("part", ["cald", "encoder"])
+def test_a_part_that_cannot_learn_faster_is_named(part: str) -> None:
+    network = duplex()
+    network.encoder.requires_grad_(False)
+    with pytest.raises(RecipeError, match=f"optimiser.faster: '{part}'"):
+        optimisers(network.named_parameters(), OptimiserConfig(faster={part: 2.0}))

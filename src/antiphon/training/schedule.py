@@ -10,6 +10,8 @@ import torch
 from pydantic import BaseModel, ConfigDict, Field
 from torch import nn
 
+from antiphon.errors import RecipeError
+
 
 class OptimiserConfig(BaseModel):
     """Warm-up, stable, decay; Muon for the transformer's matrices, AdamW for the rest."""
@@ -40,17 +42,27 @@ def rate(step: int, steps: int, config: OptimiserConfig) -> float:
 def optimisers(
     named: Iterable[tuple[str, nn.Parameter]], config: OptimiserConfig
 ) -> list[torch.optim.Optimizer]:
-    """Muon (2-D weights inside `layers.`) and AdamW (everything else that needs a gradient)."""
+    """Muon (2-D weights inside `layers.`) and AdamW (everything else that needs a gradient).
+
+    Raises RecipeError where `faster` names a part that AdamW has nothing of.
+    """
     matrices: list[nn.Parameter] = []
     rest: dict[float, list[nn.Parameter]] = defaultdict(list)
+    unmet = set(config.faster)
     for name, parameter in named:
         if not parameter.requires_grad:
             continue
         if config.muon and "layers." in name and parameter.ndim == 2:
             matrices.append(parameter)
         else:
-            factors = (by for part, by in config.faster.items() if part in name.split("."))
-            rest[next(factors, 1.0)].append(parameter)
+            part = next((part for part in config.faster if part in name.split(".")), "")
+            unmet.discard(part)
+            rest[config.faster.get(part, 1.0)].append(parameter)
+    if unmet:
+        raise RecipeError(
+            f"optimiser.faster: {min(unmet)!r} is no part of the network that is trained and that "
+            "AdamW trains"
+        )
     found: list[torch.optim.Optimizer] = []
     if matrices:
         found.append(
