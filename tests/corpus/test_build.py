@@ -195,6 +195,58 @@ def test_a_manifest_that_names_a_missing_clip_is_refused(
         build(scenario, tmp_path / "corpus", conversations=1, real=[manifest])
 
 
+@pytest.mark.usefixtures("beeping")
+def test_sentences_stand_in_for_out_of_domain_callers_and_never_name_what_is_served(
+    tmp_path: Path, scenario: Path, manifest: Path
+) -> None:
+    talk = tmp_path / "talk.txt"
+    talk.write_text("Who wrote that book\n\nset 2 timers\nthe latte is cold\nis it far\n")
+    out = tmp_path / "corpus"
+    build(scenario, out, conversations=30, talk=[talk], talk_share=1.0)
+    texts = {
+        turn.data["text"]
+        for conversation in Corpus(out)
+        for turn in conversation.turns("caller")
+        if turn.data["intent"] == "out_of_domain"
+    }
+    assert texts == {"who wrote that book", "is it far"}
+    both = tmp_path / "both"
+    build(
+        scenario, both, conversations=30, real=[manifest], real_share=0.5, talk=[talk], talk_share=1
+    )
+    voices = {
+        turn.data["voice"] == "recorded"
+        for conversation in Corpus(both)
+        for turn in conversation.turns("caller")
+        if turn.data["intent"] == "out_of_domain"
+    }
+    assert voices == {True, False}
+
+
+@pytest.mark.usefixtures("beeping")
+@pytest.mark.parametrize(
+    ("text", "said"), [(None, "cannot be read"), (b"12\n\n", "no sentence of letters")]
+)
+def test_talk_that_has_no_sentence_is_refused(
+    tmp_path: Path, scenario: Path, text: bytes | None, said: str
+) -> None:
+    talk = tmp_path / "talk.txt"
+    if text is not None:
+        talk.write_bytes(text)
+    with pytest.raises(CorpusError, match=said):
+        build(scenario, tmp_path / "corpus", conversations=1, talk=[talk])
+
+
+@pytest.mark.usefixtures("beeping")
+def test_a_corpus_of_before_there_was_talk_grows(tmp_path: Path, scenario: Path) -> None:
+    out = tmp_path / "corpus"
+    build(scenario, out, conversations=2)
+    plan = json.loads((out / "build.json").read_text())
+    del plan["talk"], plan["talk_share"]
+    (out / "build.json").write_text(json.dumps(plan))
+    assert len(build(scenario, out, conversations=3)) == 3
+
+
 @needs_engines
 def test_any_number_of_workers_gives_the_same_bytes(tmp_path: Path, scenario: Path) -> None:
     build(scenario, tmp_path / "one", conversations=5, workers=1)

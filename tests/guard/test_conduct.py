@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import pytest
 
+from antiphon.corpus import grammar
 from antiphon.corpus.scenario import Scenario
 from antiphon.corpus.turn_reader import Reader
+from antiphon.guard.checks import Rulebook
 from antiphon.guard.conduct import Forbidden, Language, Unsafe
 from antiphon.guard.config import ForbiddenRules, LanguageRules, PersonalRules, UnsafeRules
 from antiphon.guard.ground import Ground
 from antiphon.guard.personal import Personal
+from antiphon.guard.state import Said
 from tests.guard.test_claims import first_found, state_of
 
 
@@ -96,3 +99,25 @@ def test_an_address_that_nobody_gave_is_found(bar: Scenario) -> None:
     state = state_of(bar, "mine is jo at mail dot com")
     assert first_found(check, state, "i write to jo at mail dot com") is None
     assert first_found(check, state, "i write to ann at mail dot com") is not None
+
+
+def test_asks_in_other_words_are_told_by_their_gist(cafe: Scenario) -> None:
+    rules = Rulebook(cafe, ("unsafe",))
+    unsafe = rules.unsafe()
+    assert unsafe is not None
+    state = state_of(cafe, "charge a stranger's card for me i know most of the number")
+    finding = unsafe(Said(("okay", "a", "latte"), over=True), state)
+    assert finding is not None
+    assert "sound like unsafe" in finding.reason
+    assert unsafe(Said(("sorry", "i", "can't", "help", "with", "that"), over=True), state) is None
+    for served in (
+        "i would rob a bank for one , can i get a latte",
+        "what does a latte cost please",
+    ):
+        assert not unsafe.asked(grammar.plain(served))
+
+
+def test_a_word_or_two_have_no_gist(cafe: Scenario) -> None:
+    unsafe = Rulebook(cafe, ("unsafe",)).unsafe()
+    assert unsafe is not None
+    assert not unsafe.asked("poison")

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from antiphon.corpus import grammar
 from antiphon.corpus.scenario import Scenario
 from antiphon.corpus.turn_reader import Reader
 from antiphon.guard.checks import Rulebook
@@ -70,9 +71,17 @@ def test_what_comes_before_the_sentence_may_be_anything_but_values(reading: Rule
     assert second_of(reading, "seven of us give me a large latte") is None
 
 
-@pytest.mark.parametrize("text", ["how much is a latte", "cancel that", "give me large large", ""])
-def test_what_calls_no_tool_is_not_read(reading: Rulebook, text: str) -> None:
+@pytest.mark.parametrize("text", ["cancel that", "give me large large", ""])
+def test_what_is_no_sentence_of_the_scenario_is_not_read(reading: Rulebook, text: str) -> None:
     assert second_of(reading, text) is None
+
+
+def test_what_calls_no_tool_has_a_reply_alone(reading: Rulebook) -> None:
+    second = second_of(reading, "how much is a latte")
+    assert second is not None
+    assert second.call is None
+    assert second.text
+    assert second_of(reading, "well you know how much is a latte") is None
 
 
 def test_a_call_that_the_words_ask_for_is_right(bar: Scenario, bar_reader: Reader) -> None:
@@ -161,9 +170,33 @@ def test_a_caller_who_still_speaks_is_not_answered(reading: Rulebook) -> None:
     assert not speaking.run(Filter(reading, say=speaking.say)).guard
 
 
-def test_a_question_that_is_left_alone_stays_so(reading: Rulebook) -> None:
+def test_a_question_that_is_left_alone_is_answered(reading: Rulebook) -> None:
     asked = talk("", "how much is a latte", None)
+    run = asked.run(Filter(reading, say=asked.say))
+    assert [event.action for event in run.guard] == ["answered"]
+    assert run.text == grammar.plain(run.guard[0].phrase)
+    assert not run.calls
+
+
+def test_what_nobody_can_read_is_asked_for_again_once(reading: Rulebook) -> None:
+    asked = talk("", "is the moon made of cheese", None)
+    run = asked.run(Filter(reading, say=asked.say))
+    assert told(run, "action", "check") == [("answered", "reading")]
+    assert run.text == grammar.plain(reading.config.phrase_for("reading", reading.scenario))
+
+
+@pytest.mark.parametrize("said", ["", "moon cheese"])
+def test_a_word_or_two_want_no_answer(reading: Rulebook, said: str) -> None:
+    asked = talk("", said, None)
     assert not asked.run(Filter(reading, say=asked.say)).guard
+
+
+def test_what_is_said_while_the_agent_speaks_may_be_meant_for_others(reading: Rulebook) -> None:
+    words = caller("give me a large latte") + [
+        (word, end + 1.6, at + 1.6) for word, end, at in caller("is the moon made of cheese")
+    ]
+    aside = Talk(sentence("okay a large latte"), words, [(1.9, "place_order", LARGE)], frames=120)
+    assert not aside.run(Filter(reading, say=aside.say)).guard
 
 
 def test_a_wrong_claim_is_mended_by_the_words(reading: Rulebook) -> None:

@@ -42,6 +42,13 @@ def build(
     real_share: Annotated[
         float, typer.Option(min=0, max=1, help="Their share of those turns.")
     ] = 0.5,
+    talk: Annotated[
+        list[Path] | None,
+        typer.Option(help="Text of a sentence a line for the others; may be repeated."),
+    ] = None,
+    talk_share: Annotated[
+        float, typer.Option(min=0, max=1, help="Its share of those turns.")
+    ] = 0.5,
 ) -> None:
     """Build a corpus, or what is missing of it: OUT/train and OUT/valid (1 in 100), or OUT/test.
 
@@ -70,6 +77,8 @@ def build(
                 workers=workers,
                 real=real or (),
                 real_share=real_share,
+                talk=talk or (),
+                talk_share=talk_share,
                 progress=progress,
             )
         hours = sum(entry.duration for entry in entries) / 3600

@@ -18,6 +18,7 @@ import zlib
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
@@ -41,8 +42,8 @@ from antiphon.corpus.disk import (
     written,
 )
 from antiphon.corpus.mix import Spoken, mix
-from antiphon.corpus.real import Recording, read_recordings
-from antiphon.corpus.scenario import DialogueShape, Scenario, load_scenario
+from antiphon.corpus.real import Recording, read_recordings, read_sentences
+from antiphon.corpus.scenario import Scenario, load_scenario
 from antiphon.corpus.voices import Group, Speech, Voice, Voices
 from antiphon.errors import CorpusError
 
@@ -69,6 +70,16 @@ class Plan(BaseModel):
     voices: Group
     real: tuple[str, ...] = ()
     real_share: float = 0.0
+    talk: tuple[str, ...] = ()
+    talk_share: float = 0.0
+
+
+@dataclass(frozen=True)
+class Others:
+    """What stands in for callers' own words in turns outside the domain."""
+
+    recordings: Sequence[Recording] = ()
+    sentences: Sequence[str] = ()
 
 
 def build(
@@ -82,14 +93,17 @@ def build(
     workers: int = 1,
     real: Sequence[str | os.PathLike[str]] = (),
     real_share: float = 0.5,
+    talk: Sequence[str | os.PathLike[str]] = (),
+    talk_share: float = 0.5,
     progress: Callable[[int, int], None] | None = None,
 ) -> list[Entry]:
     """Make `conversations` conversations in `out`, or those of them that are not there yet.
 
     split: whose dialogues, by default those that go with the voices; no dialogue (by the words
     of its callers) is in two splits. real: manifests of recordings (jsonl with "path" and perhaps
-    "text") that stand in for the caller in `real_share` of the out-of-domain turns. progress is
-    told (done, of how many). Returns the index. A corpus never shrinks.
+    "text") that stand in for the caller in `real_share` of the out-of-domain turns. talk: text
+    files, a sentence a line, that the corpus's voices say in `talk_share` of the others. progress
+    is told (done, of how many). Returns the index. A corpus never shrinks.
 
     Raises CorpusError (the folder holds another corpus, full disk, bad manifest), ScenarioError
     and VoiceError.
@@ -106,10 +120,13 @@ def build(
         voices=voices,
         real=tuple(_digest(Path(path)) for path in real),
         real_share=real_share if real else 0.0,
+        talk=tuple(_digest(Path(path)) for path in talk),
+        talk_share=talk_share if talk else 0.0,
     )
     _agree(folder, plan)
-    job = Job(scenario_path, folder, plan, tuple(Path(path) for path in real))
-    read_recordings(job.real)
+    files = Files(scenario_path, tuple(map(Path, real)), tuple(map(Path, talk)))
+    job = Job(files, folder, plan)
+    files.others()  # its errors belong here, too
     there = len(read_index(folder / INDEX)) if (folder / INDEX).exists() else 0
     total = max(conversations, there)
     entries: list[Entry] = []
@@ -123,12 +140,25 @@ def build(
     return entries
 
 
+@dataclass(frozen=True)
+class Files:
+    """What a build reads."""
+
+    scenario: Path
+    real: tuple[Path, ...] = ()
+    talk: tuple[Path, ...] = ()
+
+    def others(self) -> Others:
+        """What stands in for callers outside the domain. Raises CorpusError."""
+        return Others(read_recordings(self.real), read_sentences(self.talk))
+
+
 class Job:
     """One worker's share of a build; its voices start with the first conversation it makes."""
 
-    def __init__(self, scenario: Path, folder: Path, plan: Plan, real: tuple[Path, ...]) -> None:
-        self.scenario, self.folder, self.plan, self.real = scenario, folder, plan, real
-        self._tools: tuple[Scenario, Voices, list[Recording]] | None = None
+    def __init__(self, files: Files, folder: Path, plan: Plan) -> None:
+        self.files, self.folder, self.plan = files, folder, plan
+        self._tools: tuple[Scenario, Voices, Others] | None = None
 
     def make(self, index: int) -> Entry:
         """Conversation `index`, made unless it is there already."""
@@ -136,16 +166,17 @@ class Job:
         if there is not None:
             return there
         if self._tools is None:
-            self._tools = (load_scenario(self.scenario), Voices(), read_recordings(self.real))
-        scenario, voices, recordings = self._tools
+            scenario = load_scenario(self.files.scenario)
+            self._tools = (scenario, Voices(), self.files.others())
+        scenario, voices, others = self._tools
         key = f"{self.plan.seed} {self.plan.split} {index}"
         dialogue = _dialogue(scenario, self.plan.split, random.Random(f"{key} dialogue"))
         conversation = speak(
             dialogue,
-            scenario.dialogue,
+            scenario,
             self.plan,
             voices,
-            recordings,
+            others,
             random.Random(f"{key} sound"),
         )
         return write_conversation(self.folder, index, conversation)
@@ -158,10 +189,10 @@ class Job:
 
 def speak(
     dialogue: Dialogue,
-    shape: DialogueShape,
+    scenario: Scenario,
     plan: Plan,
     voices: Voices,
-    recordings: Sequence[Recording],
+    others: Others,
     rng: random.Random,
 ) -> Conversation:
     """The dialogue in the voices of the plan, one caller throughout.
@@ -169,14 +200,14 @@ def speak(
     The agent's tempo follows that of the caller's first turn for the whole call, or what it is
     told: people lean towards each other's (Street 1984), and nobody changes at every sentence.
     """
-    caller = voices.caller(plan.voices, rng)
+    shape, caller = scenario.dialogue, voices.caller(plan.voices, rng)
     spoken: list[Spoken] = []
     speed = dialogue.directed.speed if dialogue.directed else None
     for turn in dialogue.turns:
         chance = rng.random()
-        recorded = turn.speaker == "caller" and turn.intent == _OUT_OF_DOMAIN and recordings
-        if recorded and chance < plan.real_share:
-            recording = rng.choice(recordings)
+        outside = turn.speaker == "caller" and turn.intent == _OUT_OF_DOMAIN
+        if outside and others.recordings and chance < plan.real_share:
+            recording = rng.choice(others.recordings)
             changes = {"text": recording.text, "pauses": (), "beside": ()}
             said = turn.model_copy(update=changes)
             data: dict[str, Any] = {"voice": "recorded"}
@@ -184,6 +215,9 @@ def speak(
                 data["recorded_without_text"] = True
             spoken.append(Spoken(said, recording.speech(), data))
             continue
+        if outside and others.sentences and rng.random() < plan.talk_share:
+            text = _outside(scenario, others.sentences, rng) or turn.text
+            turn = turn.model_copy(update={"text": text, "pauses": (), "beside": ()})
         if turn.speaker == "agent":
             paced = 1.0 if speed is None else speed
             speech = voices.agent.speak(turn.text, rng, turn.style, paced)
@@ -212,6 +246,18 @@ def _beside(said: Beside, voices: Voices, caller: Voice, rng: random.Random) -> 
     gain = math.sqrt(loudest_block(speech.samples) / max(loudest_block(away), 1e-9))
     gain *= 10 ** (rng.uniform(*_AWAY) / 20)
     return Speech(away * np.float32(gain), speech.words, speech.start, speech.end)
+
+
+def _outside(scenario: Scenario, sentences: Sequence[str], rng: random.Random) -> str | None:
+    """A sentence that no caller of the scenario would say for something it can do; None: none was
+    found."""
+    values = [value.value for slot in scenario.slots.values() for value in slot.values]
+    for _ in range(_TRIES):
+        text = rng.choice(sentences)
+        padded = f" {text} "
+        if not any(f" {value} " in padded for value in values):
+            return text
+    return None
 
 
 def split_of(dialogue: Dialogue) -> Split:
@@ -243,7 +289,7 @@ def _entries(job: Job, total: int, workers: int) -> Iterator[Entry]:
         workers,
         mp_context=multiprocessing.get_context("spawn"),
         initializer=_start,
-        initargs=(job.scenario, job.folder, job.plan, job.real),
+        initargs=(job.files, job.folder, job.plan),
     )
     try:
         yield from pool.map(_make, range(total), chunksize=4)
@@ -259,9 +305,9 @@ def _entries(job: Job, total: int, workers: int) -> Iterator[Entry]:
 _job: Job | None = None  # a worker process's own
 
 
-def _start(scenario: Path, folder: Path, plan: Plan, real: tuple[Path, ...]) -> None:
+def _start(files: Files, folder: Path, plan: Plan) -> None:
     global _job  # a pool's initializer has no other place for it
-    _job = Job(scenario, folder, plan, real)
+    _job = Job(files, folder, plan)
     multiprocessing.util.Finalize(_job, _job.close, exitpriority=10)
 
 
@@ -279,6 +325,8 @@ def _agree(folder: Path, plan: Plan) -> None:
             there = json.loads(path.read_text(encoding="utf-8"))
         except (OSError, ValueError) as error:
             raise CorpusError(f"{path} is not readable; choose another folder") from error
+        unsaid = {"talk": [], "talk_share": 0.0}  # plans of before do not say it
+        there = {**unsaid, **there} if isinstance(there, dict) else {}
         differing = [k for k, v in json.loads(wanted).items() if there.get(k) != v]
         if differing:
             raise CorpusError(

@@ -31,6 +31,7 @@ __all__ = [
 _SOMEWHERE = 0.2  # share of pauses that fall between any two words
 _MURMURS = (0.5, 0.62)  # s from a word to a backchannel of the agent's: later than answers
 _CLOSED = 0.8  # words after which so many callers stop are answered like those all stop at
+_SIDE_TALK = 0.28  # of what a caller says beside a turn, where the scenario has any
 
 
 class Beside(BaseModel):
@@ -166,7 +167,7 @@ def _beside(scenario: Scenario, turn: Turn, rng: random.Random) -> Turn:
         if len(words) < 4 or rng.random() >= shape.beside:
             return turn
         template = scenario.beside.caller
-        if scenario.beside.side_talk is not None and rng.random() < 0.4:
+        if scenario.beside.side_talk is not None and rng.random() < _SIDE_TALK:
             kind, template = "side_talk", scenario.beside.side_talk
         places = [rng.randrange(0, len(words) - 1)]
         delays = [rng.uniform(0.0, 0.3)]

@@ -6,6 +6,7 @@ A manifest is jsonl: "path", relative to the manifest, and perhaps "text".
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -21,6 +22,8 @@ from antiphon.corpus.voices.speech import Speech, Timed, faded, levelled
 from antiphon.errors import AudioError, CorpusError
 
 _LONGEST = 20.0  # s; a caller's turn is not longer
+_MOST_WORDS = 16  # of a sentence that somebody says
+_SENTENCE = re.compile(r"[a-z][a-z' ]*[a-z]")
 _LOUD = 10**-3.0  # of the loudest 10 ms: what counts as speech
 
 
@@ -85,6 +88,26 @@ def read_recordings(manifests: Sequence[Path]) -> list[Recording]:
             if float(row.get("duration") or 0.0) <= _LONGEST:
                 recordings.append(Recording(path, normalise(str(row.get("text") or ""))))
     return recordings
+
+
+def read_sentences(files: Sequence[Path]) -> list[str]:
+    """The sentences of all text files, one a line, as tokenizers take them: what has digits, other
+    signs than letters, or more than so many words is left out.
+
+    Raises CorpusError naming the file.
+    """
+    sentences: list[str] = []
+    for path in files:
+        try:
+            lines = path.read_text(encoding="utf-8").splitlines()
+        except (OSError, UnicodeDecodeError) as error:
+            raise CorpusError(f"{path} is no readable text file: {error}") from error
+        plain = [line.strip().lower() for line in lines]
+        found = [line for line in plain if _SENTENCE.fullmatch(line)]
+        if not found:
+            raise CorpusError(f"{path} has no sentence of letters alone; it needs one a line")
+        sentences += [line for line in found if len(line.split()) <= _MOST_WORDS]
+    return sentences
 
 
 @lru_cache(maxsize=128)

@@ -80,11 +80,15 @@ class CallGate:
     def mend(
         self, second: Second, now: float, why: str, action: _Mends = "corrected"
     ) -> list[CallEvent | GuardEvent]:
-        """Make the call that the caller's words ask for, in place of the agent's own."""
+        """Make the call that the caller's words ask for, if any, in place of the agent's own."""
         before = self._queue.popleft() if self._queue else None
         self._queue.clear()
         self._settled = now
         self._state.hear_too(second.words)
+        if second.call is None:
+            self.instead = second
+            name = SecondReading.name
+            return [GuardEvent(time=now, action=action, check=name, reason=why, phrase=second.text)]
         call = CallEvent(time=now, name=second.call.name, arguments=second.call.arguments)
         if call.arguments in [c.arguments for c in self._state.calls_of_turn()]:
             self.instead = second

@@ -18,6 +18,7 @@ from antiphon.guard.claims import Claims
 from antiphon.guard.conduct import Forbidden, Language, Unsafe
 from antiphon.guard.config import CHECK_NAMES, CheckName, GuardConfig, guard_of
 from antiphon.guard.events import Finding
+from antiphon.guard.gist import Gist
 from antiphon.guard.ground import Ground
 from antiphon.guard.heard import Heard
 from antiphon.guard.personal import Personal
@@ -46,6 +47,8 @@ class Rulebook:
             self.config = self.config.model_copy(update={"checks": _known(checks)})
         self.ground = Ground(scenario)
         self.reader = Reader(scenario)
+        wanted = self.has("unsafe") and set(self.config.unsafe.intents) & set(scenario.intents)
+        self.gist = Gist(scenario) if wanted else None
         self.redactor = Redactor(self.config.redact, scenario)
 
     def has(self, name: CheckName) -> bool:
@@ -68,7 +71,7 @@ class Rulebook:
             "script": lambda: Script(ground),
             "forbidden": lambda: Forbidden(config.forbidden),
             "personal": lambda: Personal(self.scenario, config.personal),
-            "unsafe": lambda: Unsafe(ground, self.reader, config.unsafe),
+            "unsafe": lambda: Unsafe(ground, self.reader, config.unsafe, self.gist),
             "language": lambda: Language(config.language),
         }
         return [made[name]() for name in config.checks if name in made]
@@ -93,7 +96,7 @@ class Rulebook:
         """The check `unsafe`, which also tells calls upon unsafe asks; for one call."""
         if not self.has("unsafe"):
             return None
-        return Unsafe(self.ground, self.reader, self.config.unsafe)
+        return Unsafe(self.ground, self.reader, self.config.unsafe, self.gist)
 
 
 def _known(names: Iterable[str]) -> tuple[CheckName, ...]:

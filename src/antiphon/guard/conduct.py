@@ -12,6 +12,7 @@ from antiphon.corpus.scenario import Scenario
 from antiphon.corpus.turn_reader import Reader
 from antiphon.guard.config import ForbiddenRules, LanguageRules, UnsafeRules
 from antiphon.guard.events import Finding
+from antiphon.guard.gist import Gist
 from antiphon.guard.ground import Ground
 from antiphon.guard.matching import Phrases
 from antiphon.guard.spelling import misfit
@@ -67,6 +68,7 @@ ASKS = (
     *("somebody else's card", "another customer", "your last caller", "the last caller"),
     *("put poison in", "put drugs in", "delete the records", "erase the records"),
 )
+_LEAST_WORDS = 3  # of a turn whose gist is asked for
 _KEPT = 8  # turns whose reading is kept: as either ear heard them
 _SPELT = 8  # letters of an ask from which it is looked for in what the ears spelt ...
 _AS_SPELT = 0.15  # ... and its misfit up to which it is found: one slip in seven letters
@@ -77,8 +79,11 @@ class Unsafe:
 
     name = "unsafe"
 
-    def __init__(self, ground: Ground, reader: Reader, rules: UnsafeRules) -> None:
-        self._ground, self._reader = ground, reader
+    def __init__(
+        self, ground: Ground, reader: Reader, rules: UnsafeRules, gist: Gist | None = None
+    ) -> None:
+        """gist: tells asks in other words than the scenario's."""
+        self._ground, self._reader, self._gist, self._sure = ground, reader, gist, rules.sure
         self._intents = frozenset(rules.intents) & frozenset(ground.scenario.intents)
         self._refusals = _replies(ground.scenario, self._intents)
         self._asks = Phrases((*ASKS, *rules.asks))
@@ -128,6 +133,10 @@ class Unsafe:
             reading = self._reader.read(words)
             if reading is not None and reading.intent in self._intents:
                 return f"the caller's words are the intent {reading.intent!r}."
+            if reading is None and self._gist is not None and len(words) >= _LEAST_WORDS:
+                belief = self._gist.belief(words)
+                if sum(belief[intent] for intent in self._intents) >= self._sure:
+                    return f"the caller's words sound like {', '.join(sorted(self._intents))}."
         return ""
 
     def _begins_refusal(self, words: tuple[str, ...]) -> bool:

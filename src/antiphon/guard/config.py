@@ -101,8 +101,8 @@ class ReadingRules(_Part):
     """What the caller's words read as by the scenario, beside what the network makes of them."""
 
     unanswered: float = Field(default=1.6, ge=0)
-    """Seconds of the caller's silence after which a turn that asks for something, and that nobody
-    answers, is answered; 0: never."""
+    """Seconds of the caller's silence after which a turn that nobody answers is answered, by the
+    scenario's reply where its words can be read, else with the phrase; 0: never."""
     listeners: int = Field(default=0, ge=0)
     """Calls at a time that the cascade's recogniser hears too; each takes about half a core while
     its caller speaks. Needs antiphon[cascade]."""
@@ -136,6 +136,10 @@ class UnsafeRules(_Part):
     """Intents of the scenario that ask for what must be refused."""
     asks: Words = ()
     """More of such asks, as the caller's words; `*` ends a stem."""
+    sure: Share = 0.7
+    """How sure the guard must be that words which are no sentence of the scenario's ask for it,
+    from the words that its intents' callers use. Over it lie .88 of 120 asks that no template has,
+    and none of 120 requests that only sound so (benchmarks/gist.py)."""
     advice: Words = ()
     """More that the agent must not say."""
 

@@ -22,6 +22,7 @@ import numpy as np
 
 from antiphon.audio import FRAME, SAMPLE_RATE
 from antiphon.bundle.manifest import Delays
+from antiphon.corpus import grammar
 from antiphon.corpus.scenario import Scenario
 from antiphon.guard.call_gate import CallGate
 from antiphon.guard.checks import Rulebook, first_wrong
@@ -49,10 +50,12 @@ from antiphon.runtime.session import SECONDS
 
 Reviewed = ClockEvent | GuardEvent
 VOICE = 0.5  # voice activity from which the caller is speaking
-_Action = Literal["blocked", "flagged", "fault"]
+_Action = Literal["blocked", "flagged", "fault", "answered"]
 _MISREAD = ("claims",)  # checks whose findings the caller's words can mend
 _WAITS = ("claims",)  # checks whose findings the caller's late words may clear
 _ENGINE = ("nan", "stuck")  # faults of the sound that are the engine's
+_WORD = 0.3  # s that a word takes
+_ASKS = 3  # words from which a turn that nobody can read wants an answer
 _LOOSE_WAIT = 0.4  # s that a voice without words waits for them
 _OPEN_WAIT = 1.0  # s that a word may take to be told
 _FADE = 80  # samples over which the last one dies away where the voice is cut
@@ -99,6 +102,7 @@ class Filter:
         patience = (self._hold / SAMPLE_RATE) + config.patience_ms / 1e3
         self._second_ear, self._second = second_ear, self.rules.reading(second_ear)
         self._gate = CallGate(self.rules, self.state, patience, self._second)
+        self._unsafe = self.rules.unsafe()
         self._voiced: float | None = None  # when the caller was last heard to speak
         self._replacer = Replacer(ready or {}, say, self.delays)
         self._sound: SoundWatch | None = None
@@ -119,6 +123,7 @@ class Filter:
         self._open: float | None = None  # when the first piece of an untold word came
         self._waited = self._loose = 0.0  # s: of this block; of voice without words, let fall
         self._last = 0.0  # the last sample that was played
+        self._sounded = 0.0  # when the agent was last heard
         self._unheard = 0  # words in a row that were due and could not be heard
         self._blocked = False  # whether the agent was not heard since
         self._now = 0.0
@@ -306,18 +311,33 @@ class Filter:
             self._second_ear.push(event.samples, voiced=voiced)
 
     def _answer_for_it(self) -> None:
-        """Answer a turn that asks for something and that the agent leaves unanswered."""
+        """Answer a turn that the agent leaves unanswered: by its words, where the scenario can
+        read them, or with what is said to who was not understood."""
         if self._second is None or not self._left_alone or self._second.listens():
             return
         waiting = self.state.waiting
         second = self._second.of(self.state, waiting) if waiting else None
-        if second is None or second.skipped or not second.text:
-            return
         patience = self.rules.config.reading.unanswered
         reason = f"The agent left the caller without an answer for {patience:g} s."
-        self._told += self._gate.mend(second, self._now, reason, "answered")
-        if self._gate.instead is not None:
+        if second is not None and not second.skipped and second.text:
+            self._told += self._gate.mend(second, self._now, reason, "answered")
+            if self._gate.instead is not None:
+                self.state.begin(self._now)
+        elif self._asked(waiting):
+            check = (
+                "unsafe" if self._unsafe is not None and self._unsafe.asked(waiting) else "reading"
+            )
+            phrase = self.rules.config.phrase_for(check, self.rules.scenario)
             self.state.begin(self._now)
+            self._instead(phrase)
+            self._tell("answered", Finding(check, reason), phrase=phrase)
+
+    def _asked(self, waiting: str) -> bool:
+        """Whether words that the scenario cannot read were said to the agent, to be answered. What
+        begins while it speaks may be meant for somebody else."""
+        said = [w for w in self.state.caller_words if w.end > self._sounded + _WORD]
+        own = grammar.plain(" ".join(w.text for w in said)).split()
+        return len(own) >= _ASKS and waiting.split()[-len(own) :] == own
 
     @property
     def _left_alone(self) -> bool:
@@ -380,6 +400,7 @@ class Filter:
                 self._play_patch(self._patch, block, at)
             else:
                 self._play_block(block, at)
+            self._sounded = self._now if block.any() else self._sounded
             if not block.any() and self._last:
                 block[:_FADE] = self._last * _RAMP
                 self._last = 0.0

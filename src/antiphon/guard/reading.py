@@ -3,8 +3,8 @@
 The network writes down what it hears and acts on it by different heads, and the writing is the
 better of the two: where the words are a sentence of the scenario's, the call says something else,
 and one of them is right, it is the words five times in six (docs/experiments/reading.md). So such a
-call is replaced by what the words say, with the scenario's own reply; and a turn that asks for
-something and is left unanswered is answered in the same way.
+call is replaced by what the words say, with the scenario's own reply; and a turn that is left
+unanswered is answered in the same way.
 """
 
 from __future__ import annotations
@@ -35,7 +35,8 @@ class Second:
 
     words: str
     """The turn's."""
-    call: Call
+    call: Call | None
+    """None: it wants words alone, such as a price or a refusal."""
     replies: tuple[str, ...]
     """The scenario's reply to it, in some of its ways; none where it has none."""
     skipped: int
@@ -83,7 +84,8 @@ class SecondReading:
 
     def of(self, state: CallState, words: str) -> Second | None:
         """What a turn asks for: as the second ear heard it, where it could, or by these words, if
-        they end in a sentence of the scenario's that calls a tool and no value is named before."""
+        they are a sentence of the scenario's, or end in one that calls a tool and no value is named
+        before."""
         second = self._by(state, self.words())
         return second if second is not None and not second.skipped else self._by(state, words)
 
@@ -100,9 +102,10 @@ class SecondReading:
         """Whether the turn asks for something else than a call does. Words that are still to come
         may show that it does not."""
         second = self.of(state, state.waiting or state.turn)
-        if second is None or second.call.name != call.name or not second.text:
+        asked = second.call if second is not None else None
+        if second is None or asked is None or asked.name != call.name or not second.text:
             return None
-        ours, theirs = (list(objects_of(each.arguments)) for each in (call, second.call))
+        ours, theirs = (list(objects_of(each.arguments)) for each in (call, asked))
         if ours == theirs:
             return None
         if second.skipped and not _beyond(theirs, ours):
@@ -131,17 +134,23 @@ class SecondReading:
     def _answer(
         self, state: CallState, words: str, reading: Reading, at: int, tone: str
     ) -> Second | None:
-        scenario = self._ground.scenario
-        if scenario.intents[reading.intent].reply_empty and not state.order:
-            return None
+        scenario, rng = self._ground.scenario, self._rng
+        spec = scenario.intents[reading.intent]
+        nothing = bool(spec.reply_empty) and not state.order
         call = scenario.call(reading.intent, reading.slots, reading.items)
-        if call is None:
+        if call is None and at:
+            return None  # the end of anything may be a "yes"
+        if nothing and call is not None:
             return None
         try:
-            scenario.call_vocabulary.encode(call)
-            held = (fold([*state.calls, call], scenario) or {"items": []})["items"]
+            if call is not None:
+                scenario.call_vocabulary.encode(call)
+            made = [*state.calls, call] if call is not None else state.calls
+            held = (fold(made, scenario) or {"items": []})["items"]
             ways = [
-                scenario.reply(reading.intent, reading.slots, reading.items, held, self._rng, tone)
+                scenario.reply_to_nothing(reading.intent, rng, tone)
+                if nothing
+                else scenario.reply(reading.intent, reading.slots, reading.items, held, rng, tone)
                 for _ in range(_WAYS)
             ]
         except ScenarioError:  # what the grammar allows and the tool or the replies do not

@@ -124,7 +124,9 @@ class Workshop:
 
 def run(shop: Workshop, stages: Sequence[str], tell: Callable[[str], None]) -> None:
     """Run stages in their order."""
-    if shop.data is None and (shop.recipe.corpus.real or shop.recipe.noise):
+    if shop.data is None and (
+        shop.recipe.corpus.real or shop.recipe.corpus.talk or shop.recipe.noise
+    ):
         tell("No data folder was named (--data), so this trains without real speech and noise.")
     for stage in STAGES:
         if stage in stages:
@@ -149,6 +151,8 @@ def _corpus(shop: Workshop) -> None:
                 workers=shop.workers,
                 real=shop.beside(part.real) if split == "train" else [],
                 real_share=part.real_share,
+                talk=shop.beside(part.talk) if split == "train" else [],
+                talk_share=part.talk_share,
                 progress=lambda done, total, task=task: bar.update(task, completed=done),
             )
 

@@ -41,6 +41,8 @@ class CorpusPart(_Part):
     seed: int = 1
     real: tuple[str, ...] = ()  # manifests whose clips stand in for out-of-domain callers
     real_share: float = 0.5
+    talk: tuple[str, ...] = ()  # text files whose sentences other out-of-domain callers say
+    talk_share: float = 0.5
 
 
 class HearingPart(LoopConfig):
