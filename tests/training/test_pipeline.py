@@ -130,6 +130,20 @@ def test_what_a_recipe_keeps_of_its_start_is_in_the_mean(place: Path, bundle: Pa
         torch.testing.assert_close(value, share * before[name] + (1 - share) * after[name])
 
 
+def test_the_ears_of_a_bundle_are_trained_on_before_the_rest(place: Path, bundle: Path) -> None:
+    tiny, tuned = load_recipe(place / "tiny.yaml"), load_recipe(place / "tuned.yaml")
+    update = {"lora": None, "name": "ears", "hearing": tiny.hearing}
+    shop = Workshop(tuned.model_copy(update=update), place / "work", workers=1)
+    run(shop, STAGES[: STAGES.index("hearing")], lambda _: None)
+    before = build_duplex(shop, shop.codec(), Tokenizer.load(shop.tokenizer_path)).state_dict()
+    run(shop, ["hearing"], lambda _: None)
+    after = build_duplex(shop, shop.codec(), Tokenizer.load(shop.tokenizer_path)).state_dict()
+    own = [name for name in before if not torch.equal(before[name], after[name])]
+    assert own
+    assert all(name.startswith("encoder.") for name in own)
+    assert torch.equal(before["encoder.mean"], after["encoder.mean"])
+
+
 def test_only_the_parts_that_a_recipe_names_are_trained(place: Path, bundle: Path) -> None:
     tuned = load_recipe(place / "tuned.yaml").model_copy(update={"lora": None, "name": "voice"})
     duplex = tuned.duplex.model_copy(update={"only": ("depth",)})

@@ -166,6 +166,38 @@ def clips(
     typer.echo(f"{out / 'manifest.jsonl'}: {count} orders")
 
 
+@app.command()
+def sentences(
+    texts: Annotated[list[Path], typer.Argument(help="Text files, a sentence a line.")],
+    out: Annotated[Path, typer.Option(help="Folder for the recordings and their manifest.")],
+    clips: Annotated[int, typer.Option(min=1, help="How many; sentences may come again.")] = 6000,
+    seed: Annotated[int, typer.Option(help="The same seed gives the same sound.")] = 1,
+    voices: Annotated[
+        Literal["train", "test"], typer.Option(help="Callers to train on, or those held out.")
+    ] = "train",
+    workers: Annotated[int, typer.Option(min=1, help="Processes.")] = 2,
+) -> None:
+    """Have callers' voices say the sentences of a text, in any tone: speech for the ears to learn.
+
+    Example, for a recipe's `hearing.real`:
+
+        antiphon corpus sentences data/other_talk.txt --out data/talk --clips 6000
+    """
+    from antiphon.corpus.sentences import speak
+
+    with _bar("clips") as progress:
+        manifest = speak(
+            texts,
+            out,
+            clips=clips,
+            seed=seed,
+            voices=voices,
+            workers=workers,
+            progress=progress,
+        )
+    typer.echo(f"{manifest}: {clips} clips")
+
+
 @contextmanager
 def _bar(what: str) -> Generator[Callable[[int, int], None]]:
     columns = (

@@ -17,7 +17,7 @@ import os
 import time
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import torch
@@ -31,6 +31,7 @@ from antiphon.codec.config import PITCH_PER_FRAME, CodecConfig
 from antiphon.codec.data import Floats, Recording, batch
 from antiphon.codec.losses import SpectralLoss
 from antiphon.codec.model import Codec
+from antiphon.codec.precision import Precision, precision_here
 from antiphon.errors import RecipeError
 
 _CHECKPOINT = "last.pt"
@@ -61,7 +62,7 @@ class CodecRecipe(BaseModel):
     commitment: float = 0.25
     book_dropout: float = 0.15
     settle: int = 150  # batches that fit the codebooks at their start and their end
-    precision: Literal["32-true", "bf16-mixed"] = "bf16-mixed"
+    precision: Precision = "bf16-mixed"
     log_every: int = 100
     save_every: int = 500
     watch_every: int = 2_500
@@ -110,7 +111,7 @@ def train(
     if voices:
         recordings.append(Recording.join(voices))
         shares = [recipe.agent_share, 1 - recipe.agent_share]
-    fabric = Fabric(accelerator=accelerator, devices=1, precision=recipe.precision)
+    fabric = Fabric(accelerator=accelerator, devices=1, precision=precision_here(recipe.precision))
     run = _Run(recipe, fabric, folder, recordings, shares)
     fabric.print(
         f"codec: {recordings[0].seconds / 60:.1f} min of the agent, "

@@ -33,6 +33,7 @@ from torch import Tensor
 from antiphon.audio import FRAME, SAMPLE_RATE
 from antiphon.audio.augment import loudest_block
 from antiphon.audio.mel import torch_log_mel
+from antiphon.codec.precision import Precision, precision_here
 from antiphon.corpus.conversation import Speaker
 from antiphon.corpus.delivery import SPEEDS, STYLES
 from antiphon.corpus.dialogue import Turn, agent_sentences, caller_sentences
@@ -83,7 +84,7 @@ class JudgeRecipe(BaseModel):
     seed: int = 77
     encoder: EncoderConfig = EncoderConfig()
     judge: JudgePart
-    precision: str = "bf16-mixed"
+    precision: Precision = "bf16-mixed"
 
     @classmethod
     def load(cls, path: Path) -> JudgeRecipe:
@@ -275,7 +276,7 @@ def train_judge(path: Path, work: Path, tell: Callable[[str], None]) -> Path:
         spread=_SPREAD[recipe.hears],
     )
     _normalise_mel(encoder, task)
-    fabric = Fabric(accelerator="cpu", devices=1, precision=recipe.precision)  # pyright: ignore[reportArgumentType]
+    fabric = Fabric(accelerator="cpu", devices=1, precision=precision_here(recipe.precision))
     fabric.launch()
     trained = fit(fabric, task, recipe.judge, folder / "training")
     saved: dict[str, dict[str, Tensor]] = torch.load(trained, weights_only=True)

@@ -26,6 +26,7 @@ from antiphon.audio import SAMPLE_RATE
 from antiphon.audio.io import read
 from antiphon.codec.data import collect
 from antiphon.codec.model import Codec
+from antiphon.codec.precision import precision_here
 from antiphon.codec.train import CodecRecipe
 from antiphon.codec.train import train as train_codec
 from antiphon.corpus.calls import Call, CallVocabulary
@@ -252,7 +253,7 @@ def _fabric(shop: Workshop, several: bool) -> Fabric:
         accelerator=accelerator,
         devices=shop.recipe.processes if several else 1,
         strategy=strategy,
-        precision=shop.recipe.precision,  # pyright: ignore[reportArgumentType]
+        precision=precision_here(shop.recipe.precision),
     )
     fabric.launch()
     return fabric
@@ -267,7 +268,7 @@ def _hearing(shop: Workshop) -> None:
     if part is None or (shop.folder / "hearing" / "final.pt").exists():
         return
     flat, valid = shop.flat("train"), shop.flat("valid")
-    encoder = Encoder(shop.recipe.encoder, len(CHARACTERS) + 1)
+    encoder = _ears(shop)
     line = caller_line(shop, flat)
     task = HearingTask(
         encoder,
@@ -279,8 +280,19 @@ def _hearing(shop: Workshop) -> None:
         seed=part.seed,
         line=line,
     )
-    _set_mel_scale(encoder, task)
+    if shop.recipe.start is None:
+        _set_mel_scale(encoder, task)
     fit(_fabric(shop, _several(shop)), task, part, shop.folder / "hearing")
+
+
+def _ears(shop: Workshop) -> Encoder:
+    """The ears that the hearing stage trains: new ones, or those of the bundle to start from."""
+    recipe = shop.recipe
+    if recipe.start is None:
+        return Encoder(recipe.encoder, len(CHARACTERS) + 1)
+    duplex = Duplex(shop.model_config(shop.codec(), Tokenizer.load(shop.tokenizer_path)))
+    start_from(duplex, recipe.start, shop.calls)
+    return duplex.encoder
 
 
 def _set_mel_scale(encoder: Encoder, task: HearingTask) -> None:
@@ -330,15 +342,15 @@ def _freeze(duplex: Duplex, part: DuplexPart) -> None:
 def build_duplex(shop: Workshop, codec: Codec, tokenizer: Tokenizer) -> Duplex:
     """The network at the start of the duplex stage.
 
-    New, with its ears warmed up where they were; or, where the recipe starts from a bundle, as
-    that bundle is, with adapters where the recipe asks for them.
+    New, or as the bundle is that the recipe starts from; with its ears as the hearing stage left
+    them, where there was one, and with adapters where the recipe asks for them.
     """
     recipe = shop.recipe
     duplex = Duplex(shop.model_config(codec, tokenizer))
     ears = shop.folder / "hearing" / "final.pt"
     if recipe.start is not None:
         start_from(duplex, recipe.start, shop.calls)
-    elif ears.exists():
+    if ears.exists():
         saved = torch.load(ears, map_location="cpu", weights_only=True)["network"]
         duplex.encoder.load_state_dict(_strip(saved, "encoder."))
     if recipe.lora is not None:

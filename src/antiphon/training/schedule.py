@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from torch import nn
 
 from antiphon.errors import RecipeError
+from antiphon.training.muon import Muon
 
 
 class OptimiserConfig(BaseModel):
@@ -66,7 +67,7 @@ def optimisers(
     found: list[torch.optim.Optimizer] = []
     if matrices:
         found.append(
-            torch.optim.Muon(
+            Muon(
                 matrices,
                 lr=config.learning_rate,
                 weight_decay=config.weight_decay,

@@ -72,6 +72,8 @@ _TONES = {
     ),
 }
 
+TONES = ("neutral", *_TONES)
+
 # The agent's styles, a step apart from one another in tempo, pitch and loudness: each can be told
 # by each. Pitch moves with the tract (lips spread in a smile, rounded in an apology; Ohala 1980).
 DELIVERIES = {
