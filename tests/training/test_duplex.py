@@ -175,3 +175,25 @@ def test_a_directed_conversation_is_always_told_and_others_now_and_then() -> Non
     drawn = [_told(free, 0.2, rng) for _ in range(2000)]
     assert set(drawn) == {(a, b) for a in (0, how.control[0]) for b in (0, how.control[1])}
     assert sum(style > 0 for style, _ in drawn) / 2000 == pytest.approx(0.2, abs=0.04)
+
+
+def test_what_is_only_read_of_a_caller_has_no_sound_and_whole_words(flat: Flat) -> None:
+    made = task(flat, network())
+    objective = made.network.eval()
+    losses = LossConfig(corrupt=0.0, silence=1.0, read=0.999, misheard=1.0, deaf=1.0)
+    crops = [Crop(made.examples[0], 0, 40), Crop(made.examples[1], 0, 40)]
+    rng = np.random.default_rng(0)
+    batch = collate(crops, flat, made.duplex.config, losses, made.line, 0.0, rng)
+    assert batch.read.tolist() == [False, True]  # something is heard in every batch
+    assert not bool(batch.own.heard[0].any())
+    assert batch.own.heard[1, 1:].tolist() == batch.caller_text[1, :-1].tolist()
+    other = batch._replace(
+        mel=torch.stack([batch.mel[0], torch.zeros_like(batch.mel[1])]),
+        tone=torch.stack([batch.tone[0], (batch.tone[1] + 1) % 4]),
+        energy=torch.stack([batch.energy[0], batch.energy[1] + 1]),
+    )
+    before, after = objective(batch), objective(other)
+    for name in ("text", "call", "caller", "tone", "light"):
+        torch.testing.assert_close(before[name], after[name])
+    silent = batch._replace(mel=torch.zeros_like(batch.mel))
+    assert not torch.allclose(objective(silent)["caller"], before["caller"])

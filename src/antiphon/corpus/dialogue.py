@@ -31,7 +31,7 @@ __all__ = [
 _SOMEWHERE = 0.2  # share of pauses that fall between any two words
 _MURMURS = (0.5, 0.62)  # s from a word to a backchannel of the agent's: later than answers
 _CLOSED = 0.8  # words after which so many callers stop are answered like those all stop at
-_SIDE_TALK = 0.28  # of what a caller says beside a turn, where the scenario has any
+_SIDE_TALK = 0.4  # of what a caller says beside a turn, where the scenario has any
 
 
 class Beside(BaseModel):

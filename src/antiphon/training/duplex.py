@@ -51,6 +51,9 @@ class LossConfig(BaseModel):
     corrupt: float = 0.1  # share of frames whose own codes come in wrong, as after a bad sample
     deaf: float = 0.2  # share of conversations in which nothing written of the caller comes back
     told: float = 0.2  # share of conversations that tell the style, the speed, or both
+    read: float = 0.0
+    """Share of conversations of which nothing is heard but what is written of the caller: there
+    a call can only be copied from that, which is what it should mostly be."""
     misheard: float = 0.1  # share of the other pieces written of the caller that come back wrong
 
 
@@ -71,6 +74,7 @@ class DuplexBatch(NamedTuple):
     valid: Tensor  # bool
     speak: Tensor  # bool: frames whose codes are trained on
     late: Tensor  # bool: frames whose text is not
+    read: Tensor  # [B] bool: conversations of which no sound comes in
     spelled: Tensor  # CTC targets, concatenated
     spelled_lengths: Tensor  # [B]
     positions: Tensor  # [B] of what CTC writes
@@ -91,11 +95,12 @@ class DuplexObjective(nn.Module):
     def forward(self, batch: DuplexBatch) -> dict[str, Tensor]:
         """Every term unweighted but for `loss`, their weighted sum."""
         config, duplex = self.config, self.duplex
-        z, vectors = duplex(batch.mel, batch.own)
+        vectors, _ = duplex.encoder(batch.mel)
+        z = duplex.trunk(vectors.masked_fill(batch.read[:, None, None], 0.0), batch.own)
         heads = duplex.heads(z)
-        valid = batch.valid
+        valid, heard = batch.valid, batch.valid & ~batch.read[:, None]
         text = _stream_loss(heads.text, batch.text, valid & ~batch.late, config.text_pad)
-        caller = _stream_loss(heads.caller_text, batch.caller_text, valid, config.caller_pad)
+        caller = _stream_loss(heads.caller_text, batch.caller_text, heard, config.caller_pad)
         call = _stream_loss(heads.call, batch.call, valid, config.call_pad)
         spoken = batch.speak & valid
         logits = duplex.depth(z[spoken], batch.text[spoken], batch.codes[spoken])
@@ -111,15 +116,16 @@ class DuplexObjective(nn.Module):
             zero_infinity=True,
         )
         right = (heads.text.argmax(-1) == batch.text) & (heads.call.argmax(-1) == batch.call)
+        told = batch.tone.masked_fill(~heard, -1)
         tone = F.cross_entropy(
-            heads.tone.float().flatten(0, 1), batch.tone.flatten(), ignore_index=-1, reduction="sum"
-        ) / (batch.tone >= 0).sum().clamp(min=1)
+            heads.tone.float().flatten(0, 1), told.flatten(), ignore_index=-1, reduction="sum"
+        ) / (told >= 0).sum().clamp(min=1)
         light = (
-            _binary(heads.voice, batch.voice, valid)
+            _binary(heads.voice, batch.voice, heard)
             + F.cross_entropy(heads.turn.float()[valid], batch.turn[valid])
-            + (heads.energy.float() - batch.energy)[valid].abs().mean()
+            + (heads.energy.float() - batch.energy)[heard].abs().mean()
             + _binary(heads.confidence, right, valid)
-            + _pitch_loss(heads.pitch.float(), batch.pitch)
+            + _pitch_loss(heads.pitch.float(), batch.pitch * heard)
         )
         loss = (
             config.text * text
@@ -311,11 +317,15 @@ def collate(
     turn = stack("turn")
     speak = (turn != LISTENING) | (torch.from_numpy(rng.random((rows, longest))) < losses.silence)
     before = torch.zeros(rows, 1, dtype=torch.int64)
+    read = torch.from_numpy(rng.random(rows) < losses.read) if losses.read else before[:, 0] > 0
+    if read.all():
+        read[0] = False  # something is heard in every batch
+    written = torch.where(read[:, None], caller_text, _misheard(caller_text, sizes, losses, rng))
     return DuplexBatch(
         mel=mel,
         own=Own(
             torch.cat([before, text[:, :-1]], 1),
-            torch.cat([before, _misheard(caller_text, sizes, losses, rng)[:, :-1]], 1),
+            torch.cat([before, written[:, :-1]], 1),
             torch.cat([before, call[:, :-1]], 1),
             torch.from_numpy(heard),
             torch.tensor([_told(crop.example.streams, losses.told, rng) for crop in crops]),
@@ -332,6 +342,7 @@ def collate(
         valid=torch.from_numpy(valid),
         speak=speak,
         late=stack("late") > 0,
+        read=read,
         spelled=torch.tensor([i for ids in spelled for i in ids], dtype=torch.int64),
         spelled_lengths=torch.tensor([len(ids) for ids in spelled]),
         positions=torch.tensor([sizes.encoder.written * crop.frames for crop in crops]),
