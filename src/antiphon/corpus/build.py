@@ -54,6 +54,7 @@ _BUCKETS = 20  # a dialogue's words decide its split: one twentieth each for val
 _BUCKET: dict[int, Split] = {0: "valid", 1: "test"}
 _TRIES = 1_000
 _OUT_OF_DOMAIN = "out_of_domain"
+_UNSAID: dict[str, Any] = {"talk": [], "talk_share": 0.0}  # plans of before do not say it
 _AWAY = (-16.0, -5.0)  # dB: who turns away from the telephone is heard from further off
 
 
@@ -325,9 +326,7 @@ def _agree(folder: Path, plan: Plan) -> None:
             there = json.loads(path.read_text(encoding="utf-8"))
         except (OSError, ValueError) as error:
             raise CorpusError(f"{path} is not readable; choose another folder") from error
-        unsaid = {"talk": [], "talk_share": 0.0}  # plans of before do not say it
-        there = {**unsaid, **there} if isinstance(there, dict) else {}
-        differing = [k for k, v in json.loads(wanted).items() if there.get(k) != v]
+        differing = [k for k, v in json.loads(wanted).items() if there.get(k, _UNSAID.get(k)) != v]
         if differing:
             raise CorpusError(
                 f"{folder} holds a corpus made with another {differing[0].replace('_', ' ')}; "

@@ -66,7 +66,8 @@ class Speaker:
     """One worker's share; its voices start with the first clip it makes."""
 
     def __init__(self, sentences: Sequence[str], folder: Path, seed: int, group: Group) -> None:
-        self.sentences, self.folder, self.seed, self.group = sentences, folder, seed, group
+        self.sentences, self.folder, self.seed = sentences, folder, seed
+        self.group: Group = group
         self._voices: Voices | None = None
 
     def make(self, index: int) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor
@@ -22,7 +22,7 @@ class Muon(torch.optim.Muon):
     def step(self, closure: Callable[[], float] | None = None) -> float | None:
         """One step."""
         if fast_bfloat16():
-            return super().step(closure)
+            return cast("float | None", super().step(closure))
         loss = None
         if closure is not None:
             with torch.enable_grad():
@@ -53,9 +53,9 @@ def orthogonal(
 ) -> Tensor:
     """Nearly U V' of a matrix U S V' [R, C], by Newton and Schulz's iteration."""
     a, b, c = coefficients
-    wide = matrix.T if matrix.shape[0] > matrix.shape[1] else matrix
-    wide = wide / wide.norm().clamp(min=eps)
+    wide: Tensor = matrix.T if matrix.shape[0] > matrix.shape[1] else matrix
+    wide = wide.div(wide.square().sum().sqrt().clamp(min=eps))
     for _ in range(steps):
-        gram = wide @ wide.T
+        gram = torch.mm(wide, wide.T)
         wide = torch.addmm(wide, torch.addmm(gram, gram, gram, beta=b, alpha=c), wide, beta=a)
     return wide.T if matrix.shape[0] > matrix.shape[1] else wide
