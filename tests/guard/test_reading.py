@@ -185,6 +185,16 @@ def test_what_nobody_can_read_is_asked_for_again_once(reading: Rulebook) -> None
     assert run.text == grammar.plain(reading.config.phrase_for("reading", reading.scenario))
 
 
+def test_a_murmur_leaves_what_nobody_can_read_unanswered(cafe: Scenario) -> None:
+    rules = Rulebook(cafe, ("claims", "calls", "reading", "unsafe"))
+    murmured = talk("i see", "is the moon made of cheese", None)
+    run = murmured.run(Filter(rules, say=murmured.say))
+    assert told(run, "action", "check") == [("answered", "reading")]
+    asked = talk("i see", "charge a stranger's card for me i know most of the number", None)
+    run = asked.run(Filter(rules, say=asked.say))
+    assert [event.phrase for event in run.guard][-1] == "sorry, i can't help with that."
+
+
 @pytest.mark.parametrize("said", ["", "moon cheese"])
 def test_a_word_or_two_want_no_answer(reading: Rulebook, said: str) -> None:
     asked = talk("", said, None)

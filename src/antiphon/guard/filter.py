@@ -123,7 +123,7 @@ class Filter:
         self._open: float | None = None  # when the first piece of an untold word came
         self._waited = self._loose = 0.0  # s: of this block; of voice without words, let fall
         self._last = 0.0  # the last sample that was played
-        self._sounded = 0.0  # when the agent was last heard
+        self._sounded = 0.0  # when the agent was last heard to say more than a murmur
         self._unheard = 0  # words in a row that were due and could not be heard
         self._blocked = False  # whether the agent was not heard since
         self._now = 0.0
@@ -400,7 +400,6 @@ class Filter:
                 self._play_patch(self._patch, block, at)
             else:
                 self._play_block(block, at)
-            self._sounded = self._now if block.any() else self._sounded
             if not block.any() and self._last:
                 block[:_FADE] = self._last * _RAMP
                 self._last = 0.0
@@ -411,6 +410,7 @@ class Filter:
     def _play_patch(self, patch: Patch, block: Samples, at: int) -> None:
         samples, words = patch.next_block()
         block[:] = samples
+        self._sounded = self._now
         for text, offset in words:
             start = self._now + (at + offset) / SAMPLE_RATE
             self._told.append(AgentWordEvent(time=self._now, text=text, start=round(start, 3)))
@@ -432,9 +432,16 @@ class Filter:
             return
         if verdict.heard:
             block[:] = self._voice.cut(self._next, self._next + BLOCK)
+            if block.any() and not self._murmurs(self._next + BLOCK):
+                self._sounded = self._now
         self._loose = 0.0 if verdict.heard else self._loose
         self._next += BLOCK
         self._tell_words(at + BLOCK)
+
+    def _murmurs(self, until: int) -> bool:
+        """Whether what sounds up to this sample is, as far as it is known, only a murmur."""
+        word = self._words.owner(self._voice.time(until))[1]
+        return word is not None and self.rules.ground.begins_murmur(word.sentence.tokens)
 
     def _catch_up(self, left: int) -> None:
         """Leave silence out while more is held than should be."""

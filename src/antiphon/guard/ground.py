@@ -66,6 +66,10 @@ class Ground(Knowledge):
         """Whether this is what the agent says beside a turn: it answers nothing."""
         return words in self._murmurs
 
+    def begins_murmur(self, words: Words) -> bool:
+        """Whether a murmur begins with these words, or is them."""
+        return any(murmur[: len(words)] == words for murmur in self._murmurs)
+
     def is_prompt(self, words: Words) -> bool:
         """Whether this is what the scenario says to a caller who is silent."""
         return words in self._prompts
