@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import pytest
 
 from antiphon.corpus import grammar
@@ -11,11 +12,12 @@ from antiphon.corpus.scenario import Scenario
 from antiphon.corpus.turn_reader import Reader
 from antiphon.guard.checks import Rulebook
 from antiphon.guard.filter import Filter
+from antiphon.guard.hold import BLOCK
 from antiphon.guard.reading import Second, SecondReading
 from antiphon.guard.state import CallState
 from antiphon.runtime.events import CallerWordEvent, CallEvent
 from tests.guard.conftest import TEXT
-from tests.guard.talk import Run, Talk, caller, sentence
+from tests.guard.talk import FRAME, RATE, SECONDS, Run, Talk, caller, noise, sentence
 
 LARGE = {"items": [{"size": "large", "drink": "latte"}]}
 SMALL = {"items": [{"size": "small", "drink": "latte"}]}
@@ -218,3 +220,17 @@ def test_a_wrong_claim_is_mended_by_the_words(reading: Rulebook) -> None:
     assert wrong.asked == ["four one two"]
     assert run.text == "got it four four one two"
     assert [event.action for event in run.guard][:2] == ["corrected", "blocked"]
+
+
+def test_the_rest_of_a_word_that_was_broken_off_is_not_heard(reading: Rulebook) -> None:
+    wrong = talk("okay a small latte", "give me a large latte", SMALL)
+    wrong.spoil = lambda at, samples: np.where(samples == 0, noise(FRAME, at), samples)
+    run = wrong.run(Filter(reading, say=wrong.say))
+    (since,) = (event.time for event in run.guard if event.action == "corrected")
+    blocks = {run.raw[at : at + BLOCK].tobytes(): at for at in range(0, len(run.raw), BLOCK)}
+    out = run.audio
+    heard = {blocks.get(out[at : at + BLOCK].tobytes(), -1) for at in range(0, len(out), BLOCK)}
+    # Raw sample 0 plays at .08 s; the first of the given words comes .28 s later at the soonest.
+    told = [at / RATE + SECONDS for at in heard if at >= 0]
+    assert not [time for time in told if since <= time < since + 0.28]
+    assert [time for time in told if since + 0.28 <= time]

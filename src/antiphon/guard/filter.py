@@ -236,7 +236,9 @@ class Filter:
     def _take_word(self, event: AgentWordEvent) -> None:
         given = self._given
         if given is not None and given.is_next(event.text, event.start):
-            self._words.take(event, void=not given.take(), given=True)
+            word = self._words.take(event, void=not given.take(), given=True)
+            # What sounds sooner is the rest of the word that was broken off.
+            word.earliest = max(word.earliest, given.soonest + BLOCK / SAMPLE_RATE)
             if not given.waiting:
                 self._given = None
             return
