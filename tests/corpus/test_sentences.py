@@ -51,6 +51,7 @@ def test_the_same_seed_gives_the_same_clips_and_only_what_is_missing_is_made(
     manifest = speak([text], tmp_path / "b", clips=3)
     kept = (manifest.parent / "000/000001.flac").stat().st_mtime_ns
     (manifest.parent / "000/000002.json").unlink()
+    (manifest.parent / "000/000000.flac").unlink()
     speak([text], tmp_path / "b", clips=5)
     assert _sounds(tmp_path / "a") == _sounds(tmp_path / "b")
     assert (manifest.parent / "000/000001.flac").stat().st_mtime_ns == kept
@@ -62,6 +63,9 @@ def test_another_set_in_the_folder_is_left_alone(tmp_path: Path, text: Path) -> 
     speak([text], tmp_path / "a", clips=1)
     with pytest.raises(CorpusError, match="other sentences or voices"):
         speak([text], tmp_path / "a", clips=1, seed=2)
+    text.write_text(text.read_text().replace("jazz", "blues"))
+    with pytest.raises(CorpusError, match="other sentences or voices"):
+        speak([text], tmp_path / "a", clips=1)
     mine = tmp_path / "mine"
     mine.mkdir()
     (mine / "thesis.txt").write_text("mine")

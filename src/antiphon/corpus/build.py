@@ -10,14 +10,10 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-import multiprocessing
-import multiprocessing.util
 import os
 import random
 import zlib
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -45,6 +41,7 @@ from antiphon.corpus.mix import Spoken, mix
 from antiphon.corpus.real import Recording, read_recordings, read_sentences
 from antiphon.corpus.scenario import Scenario, load_scenario
 from antiphon.corpus.voices import Group, Speech, Voice, Voices
+from antiphon.corpus.workers import made
 from antiphon.errors import CorpusError
 
 Split = Literal["train", "valid", "test"]
@@ -131,7 +128,7 @@ def build(
     there = len(read_index(folder / INDEX)) if (folder / INDEX).exists() else 0
     total = max(conversations, there)
     entries: list[Entry] = []
-    for entry in _entries(job, total, workers):
+    for entry in made(job, total, workers):
         entries.append(entry)
         if len(entries) % SHARD == 0 and len(entries) > there:
             write_index(folder, entries)
@@ -276,45 +273,6 @@ def _dialogue(scenario: Scenario, split: Split, rng: random.Random) -> Dialogue:
         f"the scenario has too few dialogues to keep some apart for {split}: "
         f"none in {_TRIES}; give callers more ways to say things"
     )
-
-
-def _entries(job: Job, total: int, workers: int) -> Iterator[Entry]:
-    """Every conversation in order, made here or by other processes."""
-    if workers <= 1:
-        try:
-            yield from map(job.make, range(total))
-        finally:
-            job.close()
-        return
-    pool = ProcessPoolExecutor(
-        workers,
-        mp_context=multiprocessing.get_context("spawn"),
-        initializer=_start,
-        initargs=(job.files, job.folder, job.plan),
-    )
-    try:
-        yield from pool.map(_make, range(total), chunksize=4)
-    except BrokenProcessPool as error:
-        raise CorpusError(
-            "a worker was ended from outside (out of memory?); what is finished stays, "
-            "so run the same command again, perhaps with fewer workers"
-        ) from error
-    finally:
-        pool.shutdown(wait=True, cancel_futures=True)
-
-
-_job: Job | None = None  # a worker process's own
-
-
-def _start(files: Files, folder: Path, plan: Plan) -> None:
-    global _job  # a pool's initializer has no other place for it
-    _job = Job(files, folder, plan)
-    multiprocessing.util.Finalize(_job, _job.close, exitpriority=10)
-
-
-def _make(index: int) -> Entry:
-    assert _job is not None
-    return _job.make(index)
 
 
 def _agree(folder: Path, plan: Plan) -> None:

@@ -103,10 +103,14 @@ def read_sentences(files: Sequence[Path]) -> list[str]:
         except (OSError, UnicodeDecodeError) as error:
             raise CorpusError(f"{path} is no readable text file: {error}") from error
         plain = [line.strip().lower() for line in lines]
-        found = [line for line in plain if _SENTENCE.fullmatch(line)]
+        short = (line for line in plain if len(line.split()) <= _MOST_WORDS)
+        found = [line for line in short if _SENTENCE.fullmatch(line)]
         if not found:
-            raise CorpusError(f"{path} has no sentence of letters alone; it needs one a line")
-        sentences += [line for line in found if len(line.split()) <= _MOST_WORDS]
+            raise CorpusError(
+                f"{path} has no sentence of letters alone, of {_MOST_WORDS} words at most; "
+                "it needs one a line"
+            )
+        sentences += found
     return sentences
 
 

@@ -7,14 +7,11 @@ number) alone, and after a kill only what is missing is made. Knows nothing of c
 
 from __future__ import annotations
 
+import hashlib
 import json
-import multiprocessing
-import multiprocessing.util
 import os
 import random
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +21,7 @@ from antiphon.corpus.disk import put
 from antiphon.corpus.real import read_sentences
 from antiphon.corpus.voices import Group, Voices
 from antiphon.corpus.voices.manner import TONES
+from antiphon.corpus.workers import made
 from antiphon.errors import CorpusError
 
 _FOLDER = 1_000  # clips
@@ -50,10 +48,11 @@ def speak(
     if not sentences or clips < 1:
         raise CorpusError("there is nothing to say: name a text, and one clip at least")
     folder = Path(out)
-    _agree(folder, {"seed": seed, "voices": voices, "sentences": len(sentences)})
+    digest = hashlib.sha256("\n".join(sentences).encode()).hexdigest()
+    _agree(folder, {"seed": seed, "voices": voices, "sentences_sha256": digest})
     speaker = Speaker(sentences, folder, seed, voices)
     rows: list[str] = []
-    for row in _rows(speaker, clips, workers):
+    for row in made(speaker, clips, workers):
         rows.append(json.dumps(row))
         if progress:
             progress(len(rows), clips)
@@ -74,7 +73,7 @@ class Speaker:
         """Clip `index` and its row of the manifest, made unless they are there already."""
         name = f"{index // _FOLDER:03d}/{index:06d}.flac"
         path, row = self.folder / name, (self.folder / name).with_suffix(".json")
-        if row.exists():
+        if row.exists() and path.exists():
             return json.loads(row.read_text(encoding="utf-8"))
         if self._voices is None:
             self._voices = Voices()
@@ -98,44 +97,6 @@ class Speaker:
         """End the voices."""
         if self._voices is not None:
             self._voices.close()
-
-
-def _rows(speaker: Speaker, clips: int, workers: int) -> Iterator[dict[str, Any]]:
-    if workers <= 1:
-        try:
-            yield from map(speaker.make, range(clips))
-        finally:
-            speaker.close()
-        return
-    pool = ProcessPoolExecutor(
-        workers,
-        mp_context=multiprocessing.get_context("spawn"),
-        initializer=_start,
-        initargs=(speaker,),
-    )
-    try:
-        yield from pool.map(_make, range(clips), chunksize=8)
-    except BrokenProcessPool as error:
-        raise CorpusError(
-            "a worker was ended from outside (out of memory?); what is finished stays, "
-            "so run the same command again, perhaps with fewer workers"
-        ) from error
-    finally:
-        pool.shutdown(wait=True, cancel_futures=True)
-
-
-_speaker: Speaker | None = None  # a worker process's own
-
-
-def _start(speaker: Speaker) -> None:
-    global _speaker  # a pool's initializer has no other place for it
-    _speaker = speaker
-    multiprocessing.util.Finalize(_speaker, _speaker.close, exitpriority=10)
-
-
-def _make(index: int) -> dict[str, Any]:
-    assert _speaker is not None
-    return _speaker.make(index)
 
 
 def _agree(folder: Path, facts: dict[str, Any]) -> None:
