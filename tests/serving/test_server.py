@@ -128,6 +128,29 @@ def test_everything_is_there(tiny_bundle: Path, tmp_path: Path) -> None:
         assert child.wait(15) == 0
 
 
+@pytest.mark.slow
+def test_an_idle_connection_outlives_the_clients_that_keep_it(tiny_bundle: Path) -> None:
+    """httpx keeps one for 5 s; a server that closed it just then would lose a request."""
+
+    async def ask(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bytes:
+        writer.write(b"GET /v1/models HTTP/1.1\r\nHost: here\r\n\r\n")
+        head = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 10)
+        length = next(line for line in head.lower().split(b"\r\n") if b"content-length" in line)
+        await reader.readexactly(int(length.split(b":")[1]))
+        return head.split(b"\r\n")[0]
+
+    async def idle(address: str) -> None:
+        host, port = address.removeprefix("http://").split(":")
+        reader, writer = await asyncio.open_connection(host, int(port))
+        assert b" 200 " in await ask(reader, writer)
+        await asyncio.sleep(6)
+        assert b" 200 " in await ask(reader, writer)
+        writer.close()
+
+    with served(tiny_bundle) as running:
+        asyncio.run(idle(running.http))
+
+
 def test_an_address_that_is_taken_is_one_sentence(tiny_bundle: Path) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))

@@ -21,6 +21,9 @@ from antiphon.serving.house import House
 
 LAST_WORDS = 2.0  # seconds for close frames and answers after the calls are over
 PING = 20.0  # seconds: a peer that is gone without a word is found after two of them
+# Clients and proxies keep an idle connection for a while, mostly 5 to 60 s, and lose what they send
+# on it in the moment that the server closes it: so they must be the ones who close.
+IDLE = 75  # seconds
 
 _log = logging.getLogger(__name__)
 
@@ -50,6 +53,7 @@ class Server(uvicorn.Server):
                 log_config=None,
                 access_log=False,
                 server_header=False,
+                timeout_keep_alive=IDLE,
                 timeout_graceful_shutdown=round(LAST_WORDS),
             )
             settings.load()
