@@ -7,13 +7,14 @@ DEMO ?= .demo
 PEERS := .peers
 PINS := tests/serving/peers/python/requirements.txt
 BUNDLE ?= cafe
+JOBS ?= 2
 BIN := $(VENV)/bin
 PIP := $(BIN)/pip install --quiet --disable-pip-version-check
 CODE := src tests benchmarks
 VOICES := flite festival festvox-kallpc16k festvox-kdlpc16k festvox-us-slt-hts espeak-ng
 
 .DEFAULT_GOAL := help
-.PHONY: help demo install peers voices browser test check lint format pytest bench order clean
+.PHONY: help demo install peers voices kokoro browser test check lint format pytest bench order clean
 
 help:  ## print this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -27,6 +28,9 @@ peers: $(PEERS)/.installed  ## install the stock clients whose pins are not ours
 
 voices:  ## install the speech engines that corpora are made with (Debian, Ubuntu)
 	@bash .ci/debian $(VOICES)
+
+kokoro: $(VENV)/.installed  ## fetch Kokoro's natural speakers for corpora into .kokoro (120 MB)
+	@$(BIN)/python .ci/kokoro .kokoro
 
 browser:
 	@bash .ci/debian chromium postgresql
@@ -52,7 +56,7 @@ format: $(VENV)/.installed  ## rewrite the code in the house format
 	$(BIN)/ruff format $(CODE)
 
 pytest: $(VENV)/.installed  ## the tests, with coverage
-	@$(BIN)/pytest --cov=antiphon --cov-report=term:skip-covered $(PYTEST_ARGS)
+	@$(BIN)/pytest -n $(JOBS) --dist loadfile --cov=antiphon --cov-report=term:skip-covered $(PYTEST_ARGS)
 
 bench: $(VENV)/.peers  ## cost per frame, sessions per core and memory, against peers; writes docs/performance.md
 	$(BIN)/python benchmarks/bench.py --bundle $(BUNDLE) $(BENCH_ARGS)

@@ -1,21 +1,25 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import onnx
+import onnxruntime as ort
 import pytest
 import torch
+from onnx import helper, numpy_helper
 from tests.training.made import SCENARIO, tokenizer
 
 from antiphon.audio import FRAME
-from antiphon.bundle.export import example_inputs, write
+from antiphon.bundle.export import example_inputs, stored_once, write
 from antiphon.bundle.manifest import load
 from antiphon.codec.config import CodecConfig
 from antiphon.codec.model import Codec
 from antiphon.corpus.scenario import load_scenario
 from antiphon.errors import BundleError
 from antiphon.model import graph_weights
-from antiphon.model.config import BackboneConfig, EncoderConfig, ModelConfig
+from antiphon.model.config import BackboneConfig, EncoderConfig, MemoryConfig, ModelConfig
 from antiphon.model.duplex import Duplex
 from antiphon.model.step import FrameStep, Inputs
 from antiphon.runtime.engine import BLANK, Engine, Noise, open_graph
@@ -38,7 +42,12 @@ def small_codec() -> Codec:
     return Codec(CodecConfig(codebook_size=32, latent=8, **narrow)).eval()
 
 
-def small_duplex(text: int, call: int) -> Duplex:
+MEMORY = MemoryConfig(
+    hidden_size=48, num_hidden_layers=2, head_dim=16, intermediate_size=64, window=6, trust=2.0
+)
+
+
+def small_duplex(text: int, call: int, memory: MemoryConfig | None = MEMORY) -> Duplex:
     torch.manual_seed(3)
     return Duplex(
         ModelConfig(
@@ -49,6 +58,7 @@ def small_duplex(text: int, call: int) -> Duplex:
             backbone=BackboneConfig(
                 hidden_size=64, num_hidden_layers=2, head_dim=16, intermediate_size=96, window=9
             ),
+            memory=memory,
         )
     ).eval()
 
@@ -60,6 +70,8 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Duplex, Codec]
     words.save(folder / "tokenizer.model")
     vocabulary = load_scenario(SCENARIO).call_vocabulary
     duplex, codec = small_duplex(words.size, len(vocabulary)), small_codec()
+    assert duplex.memory is not None
+    torch.nn.init.normal_(duplex.memory.call_head.weight, std=0.3)
     write(
         duplex,
         codec,
@@ -81,14 +93,19 @@ def test_the_graph_does_what_the_network_does_for_any_batch(
     session = open_graph(bundle)
     step = FrameStep(duplex, codec.decoder).eval()
     for batch in (1, 3):
-        state = step.initial_state(batch)
+        state, said = step.initial_state(batch), False
         for t in range(12):
             inputs = example_inputs(step, batch, seed=t)
             feeds = {name: getattr(inputs, name).numpy() for name in Inputs._fields}
             feeds |= {f"state.{name}": value.numpy() for name, value in state.items()}
-            ready, vad, spelt = session.run(["text_ready", "vad", "spelt"], feeds)
+            asked = ["text_ready", "vad", "spelt", "next.duplex.memory.now"]
+            ready, vad, spelt, words = session.run(asked, feeds)
             with torch.no_grad():
                 outputs, state = step(inputs, state)
+            known = state["duplex.memory.now"].numpy()
+            np.testing.assert_allclose(words, known, atol=0.1)
+            assert known.any() == (t > 0 and bool(said))
+            said |= bool(outputs.agent_text.any() | outputs.caller_text.any() | outputs.call.any())
             # 8-bit products: close, not equal.
             np.testing.assert_allclose(ready, outputs.text_ready.numpy(), atol=0.1)
             np.testing.assert_allclose(vad, outputs.vad.numpy(), atol=0.1)
@@ -219,3 +236,65 @@ def test_writing_again_replaces_the_bundle_whole(
     assert load(target).manifest.name == "small"
     assert not (target / "old.txt").exists()
     assert sorted(p.name for p in tmp_path.iterdir()) == ["bundle"]
+
+
+def test_a_bundle_of_before_gets_a_memory_of_words_that_changes_nothing_yet(
+    made: tuple[Path, Duplex, Codec], tmp_path: Path
+) -> None:
+    folder, duplex, codec = made
+    vocabulary = load_scenario(SCENARIO).call_vocabulary
+    before = small_duplex(duplex.config.text_vocabulary, len(vocabulary), memory=None)
+    write(
+        before,
+        codec,
+        name="before",
+        tokenizer=folder / "tokenizer.model",
+        scenario=SCENARIO,
+        tools=vocabulary.to_json(),
+        timing=Timing(),
+        folder=tmp_path / "before",
+    )
+    assert sizes_of(tmp_path / "before").memory is None
+    again = Duplex(duplex.config).eval()
+    start_from(again, tmp_path / "before", vocabulary)
+    mel, told = torch.randn(1, 8, 80), torch.tensor([[2, 3]])
+    with torch.no_grad():
+        ours, _ = again.step(mel, told, again.initial_state(1))
+        theirs, _ = before.step(mel, told, before.initial_state(1))
+        calls = again.heads(ours).call, before.heads(theirs).call
+    torch.testing.assert_close(*calls, atol=0.2, rtol=0.1)
+
+
+def test_large_constants_are_stored_once_and_give_the_same() -> None:
+    rng = np.random.default_rng(0)
+    wave = rng.normal(size=(80, 80)).astype(np.float32)
+    other = rng.normal(size=(80, 80)).astype(np.float32)
+    few = np.float32([2.0])
+
+    def constant(name: str, values: np.ndarray) -> onnx.NodeProto:
+        return helper.make_node("Constant", [], [name], value=numpy_helper.from_array(values, name))
+
+    values = [("a", wave), ("b", other), ("c", wave), ("two", few)]
+    nodes = [constant(name, each) for name, each in values]
+    nodes += [
+        helper.make_node("MatMul", ["x", "a"], ["xa"]),
+        helper.make_node("MatMul", ["xa", "b"], ["xab"]),
+        helper.make_node("MatMul", ["xab", "c"], ["xabc"]),
+        helper.make_node("Mul", ["xabc", "two"], ["y"]),
+    ]
+    shape = {
+        name: helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, [3, 80]) for name in "xy"
+    }
+    graph = helper.make_graph(nodes, "g", [shape["x"]], [shape["y"]])
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
+    feeds = {"x": rng.normal(size=(3, 80)).astype(np.float32)}
+
+    def run(serialised: bytes) -> np.ndarray:
+        session: Any = ort.InferenceSession(serialised, providers=["CPUExecutionProvider"])
+        return session.run(None, feeds)[0]
+
+    before = run(model.SerializeToString())
+    stored = stored_once(model)
+    np.testing.assert_array_equal(run(stored.SerializeToString()), before)
+    assert sorted(t.name for t in stored.graph.initializer) == ["a", "b"]
+    assert [n.output[0] for n in stored.graph.node if n.op_type == "Constant"] == ["two"]

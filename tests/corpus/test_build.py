@@ -3,6 +3,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+import random
 import shutil
 import signal
 import subprocess
@@ -15,8 +16,10 @@ import pytest
 import soundfile as sf
 
 from antiphon.corpus import disk
-from antiphon.corpus.build import build
+from antiphon.corpus.build import build, imagine
 from antiphon.corpus.disk import Corpus
+from antiphon.corpus.scenario import load_scenario
+from antiphon.corpus.tokenizer import normalise
 from antiphon.errors import CorpusError
 
 needs_engines = pytest.mark.skipif(
@@ -98,6 +101,32 @@ def test_splits_share_no_dialogue(tmp_path: Path, scenario: Path) -> None:
     assert not said["train"] & said["valid"]
     assert not said["train"] & said["test"]
     assert not said["valid"] & said["test"]
+
+
+def test_a_conversation_that_nobody_speaks_has_its_words_and_no_sound(scenario: Path) -> None:
+    read = load_scenario(scenario)
+    made = [imagine(read, "train", random.Random(seed)) for seed in range(30)]
+    again = imagine(read, "train", random.Random(7))
+    assert (again.words, again.events) == (made[7].words, made[7].events)
+    assert not any(each.audio.any() for each in made)
+    turns = [(each, turn) for each in made for turn in each.turns()]
+    assert len(turns) > 30
+    for each, turn in turns:
+        said = [
+            w.text
+            for w in each.words
+            if w.speaker == turn.speaker and turn.start - 0.01 <= w.start < turn.end
+        ]
+        assert " ".join(said) in normalise(turn.data["text"])
+        assert turn.end > turn.start + 0.1 * len(said)
+    assert any(event.kind == "call" for each in made for event in each.events)
+    # Held-out dialogues stay held out.
+    own = {tuple(w.text for w in each.words) for each in made}
+    held = {
+        tuple(w.text for w in imagine(read, "valid", random.Random(seed)).words)
+        for seed in range(30)
+    }
+    assert not own & held - {()}
 
 
 @pytest.mark.usefixtures("beeping")

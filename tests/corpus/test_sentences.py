@@ -9,7 +9,8 @@ import pytest
 from tests.corpus.conftest import BeepingVoices
 
 from antiphon.audio.io import read
-from antiphon.corpus.sentences import speak
+from antiphon.corpus.scenario import Scenario, load_scenario
+from antiphon.corpus.sentences import callers_say, revoice, speak
 from antiphon.errors import CorpusError
 from antiphon.training.recordings import load
 
@@ -73,3 +74,43 @@ def test_another_set_in_the_folder_is_left_alone(tmp_path: Path, text: Path) -> 
         speak([text], mine, clips=1)
     with pytest.raises(CorpusError, match="nothing to say"):
         speak([], tmp_path / "b", clips=1)
+
+
+def test_what_callers_say_is_written_once_each(bar: Scenario, tmp_path: Path) -> None:
+    said = callers_say(bar, 12, seed=1)
+    assert len(set(said)) == len(said) == 12
+    assert callers_say(bar, 5, seed=1) == said[:5]
+    assert callers_say(bar, 12, seed=2) != said
+    few = tmp_path / "talk.yaml"
+    few.write_text(
+        "name: talk\nslots: {}\ntools: {}\n"
+        "intents: {hello: {weight: 1, say: (hello | hi | hey), reply: good morning}}\n"
+    )
+    assert sorted(callers_say(load_scenario(few), 3, seed=1)) == ["hello", "hey", "hi"]
+    with pytest.raises(CorpusError, match="say 3 sentences, not 4"):
+        callers_say(load_scenario(few), 4, seed=1)
+
+
+def test_other_voices_say_the_same_and_labels_stay(tmp_path: Path) -> None:
+    manifest = tmp_path / "orders.jsonl"
+    rows = [
+        {"path": "a.wav", "duration": 9.0, "text": "a latte", "slots": {"coffeeDrink": "latte"}},
+        {"path": "b.wav", "duration": 9.0, "text": "a mocha please", "slots": {"size": "small"}},
+    ]
+    manifest.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    made = revoice(manifest, tmp_path / "again", voices="test")
+    again = [json.loads(line) for line in made.read_text().splitlines()]
+    assert [(r["text"], r["slots"]) for r in again] == [(r["text"], r["slots"]) for r in rows]
+    assert [each.text for each in load([made])] == ["a latte", "a mocha please"]
+    assert all(0 < row["duration"] < 9.0 for row in again)
+    with pytest.raises(CorpusError, match="choose another folder"):
+        revoice(manifest, tmp_path / "again", voices="train")
+    for bad, told in (
+        ('{"path": "a.wav"}', "have `text`"),
+        ("[1]", "have `text`"),
+        ("", "nothing"),
+    ):
+        manifest.write_text(bad)
+        with pytest.raises(CorpusError, match=told):
+            revoice(manifest, tmp_path / "none", voices="test")
+    assert not (tmp_path / "none").exists()

@@ -1,13 +1,15 @@
 from __future__ import annotations
 
+import pytest
 import torch
 
-from antiphon.model.duplex import OLDEST, Own, recent_pieces, standing_call
-from tests.model.tiny import duplex
+from antiphon.model.duplex import OLDEST, Duplex, Mind, Own, recent_pieces, standing_call
+from tests.model.tiny import CONFIG, MEMORY, duplex
 
 
-def test_steps_equal_whole() -> None:
-    network, frames = duplex(), 20
+@pytest.mark.parametrize("memory", [True, False])
+def test_steps_equal_whole(memory: bool) -> None:
+    network, frames = duplex(memory=memory), 20
     torch.manual_seed(1)
     mel = torch.randn(2, 8 * frames, 80)
     text = torch.where(torch.rand(2, frames) < 0.4, torch.randint(1, 40, (2, frames)), 0)
@@ -23,13 +25,14 @@ def test_steps_equal_whole() -> None:
         torch.tensor([[1, 0], [5, 3]]),
     )
     whole, _ = network(mel, own)
-    state, pieces = network.initial_state(2), []
+    state, minds = network.initial_state(2), list[Mind]()
     for t in range(frames):
-        z, new = network.step(mel[:, 8 * t : 8 * t + 8], own.control, state)
+        mind, new = network.step(mel[:, 8 * t : 8 * t + 8], own.control, state)
         done = network.remember(state, text[:, t], heard[:, t], call[:, t], codes[:, t])
         state = {**new, **done}
-        pieces.append(z)
-    torch.testing.assert_close(torch.stack(pieces, 1), whole, atol=1e-4, rtol=0)
+        minds.append(mind)
+    for streamed, at_once in zip(zip(*minds, strict=True), whole, strict=True):
+        torch.testing.assert_close(torch.stack(streamed, 1), at_once, atol=1e-4, rtol=0)
 
 
 def test_recent_pieces_are_the_newest_first_with_their_ages() -> None:
@@ -57,3 +60,10 @@ def test_the_standing_call_is_the_newest_and_stays_after_its_end() -> None:
     assert sets[:4] == [set(), {5}, {4, 5}, {4, 5}]
     assert sets[4:7] == [{4, 5}, {1, 4, 5}, {1, 4, 5}]
     assert sets[7:] == [{3}, {3}, {1, 3}, {1}]
+
+
+def test_a_new_memory_of_words_changes_no_call() -> None:
+    torch.manual_seed(3)
+    network = Duplex(CONFIG.model_copy(update={"memory": MEMORY})).eval()
+    mind = Mind(torch.randn(2, 7, 32), torch.randn(2, 7, 24))
+    torch.testing.assert_close(network.heads(mind).call, network.call_head(mind.z))

@@ -6,7 +6,7 @@ import torch
 
 from antiphon.codec.config import CodecConfig
 from antiphon.codec.decoder import Decoder
-from antiphon.model.config import BackboneConfig, EncoderConfig, ModelConfig
+from antiphon.model.config import BackboneConfig, EncoderConfig, MemoryConfig, ModelConfig
 from antiphon.model.duplex import Duplex
 from antiphon.model.step import FrameStep, Inputs
 
@@ -20,14 +20,22 @@ CONFIG = ModelConfig(
     ),
 )
 
+MEMORY = MemoryConfig(
+    hidden_size=24, num_hidden_layers=2, head_dim=8, intermediate_size=32, window=5, trust=2.0
+)
 
-def duplex(seed: int = 0) -> Duplex:
+
+def duplex(seed: int = 0, *, memory: bool = True) -> Duplex:
+    """With a memory of words that has something to say."""
     torch.manual_seed(seed)
-    return Duplex(CONFIG).eval()
+    network = Duplex(CONFIG.model_copy(update={"memory": MEMORY if memory else None})).eval()
+    if network.memory is not None:
+        torch.nn.init.normal_(network.memory.call_head.weight)
+    return network
 
 
-def frame_step(seed: int = 0) -> FrameStep:
-    network = duplex(seed)
+def frame_step(seed: int = 0, *, memory: bool = True) -> FrameStep:
+    network = duplex(seed, memory=memory)
     small = CodecConfig(
         codebook_size=32,
         latent=8,

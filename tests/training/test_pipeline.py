@@ -55,6 +55,14 @@ precision: 32-true
 encoder: {{width: 32, layers: 1, heads: 2, feedforward: 32, window: 8}}
 backbone: {{hidden_size: 32, num_hidden_layers: 1, head_dim: 8, intermediate_size: 32, window: 16}}
 corpus: {{conversations: 6, validation: 2, seed: 3}}
+memory:
+  network:
+    {{hidden_size: 16, num_hidden_layers: 1, head_dim: 8, intermediate_size: 16, window: 8}}
+  steps: 2
+  conversations: 2
+  log_every: 1
+  save_every: 1
+  validate_every: 9
 hearing: {{steps: 3, batch_seconds: 8, log_every: 1, save_every: 2, validate_every: 3}}
 duplex: {{steps: 3, batch_seconds: 8, longest: 60, log_every: 1, save_every: 2, validate_every: 3}}
 """
@@ -142,6 +150,52 @@ def test_the_ears_of_a_bundle_are_trained_on_before_the_rest(place: Path, bundle
     assert own
     assert all(name.startswith("encoder.") for name in own)
     assert torch.equal(before["encoder.mean"], after["encoder.mean"])
+
+
+def test_the_memory_of_words_of_a_bundle_is_trained_on_alone_and_without_a_corpus(
+    place: Path, bundle: Path
+) -> None:
+    tiny, tuned = load_recipe(place / "tiny.yaml"), load_recipe(place / "tuned.yaml")
+    update = {"lora": None, "name": "words", "memory": tiny.memory, "duplex": None, "corpus": None}
+    shop = Workshop(tuned.model_copy(update=update), place / "work", workers=1)
+    run(shop, STAGES[: STAGES.index("memory")], lambda _: None)
+    before = build_duplex(shop, shop.codec(), Tokenizer.load(shop.tokenizer_path)).state_dict()
+    with pytest.raises(RecipeError, match="nothing is trained here yet; run the memory stage"):
+        trained(shop)
+    run(shop, STAGES[STAGES.index("memory") :], lambda _: None)
+    assert {each.name for each in shop.folder.iterdir()} == {"memory", "tokenizer.model"}
+    after = trained(shop).state_dict()
+    own = [name for name in before if not torch.equal(before[name], after[name])]
+    assert own
+    assert all(name.startswith("memory.") for name in own)
+
+
+def test_a_scenario_without_calls_has_nothing_for_a_memory_of_words(
+    place: Path, tmp_path: Path
+) -> None:
+    said = tmp_path / "talk.yaml"
+    said.write_text(
+        "name: talk\nslots: {}\ntools: {}\n"
+        "intents: {hello: {weight: 1, say: hello there, reply: good morning}}\n"
+    )
+    recipe = load_recipe(place / "tiny.yaml").model_copy(update={"scenario": said, "name": "talk"})
+    with pytest.raises(RecipeError, match="no intent calls a tool"):
+        run(Workshop(recipe, tmp_path), ["memory"], lambda _: None)
+
+
+def test_a_memory_of_words_is_not_left_without_the_calls_of_a_new_scenario(
+    place: Path, bundle: Path
+) -> None:
+    other = place / "other.yaml"
+    other.write_text(SCENARIO.read_text().replace("loyalty_number", "member_number"))
+    tiny, tuned = load_recipe(place / "tiny.yaml"), load_recipe(place / "tuned.yaml")
+    recipe = tuned.model_copy(update={"lora": None, "name": "calls", "scenario": other})
+    shop = Workshop(recipe, place / "work", workers=1)
+    words = Tokenizer.load(bundle / "tokenizer.model")
+    with pytest.raises(RecipeError, match=r"does not know the calls of .*other\.yaml"):
+        build_duplex(shop, shop.codec(), words)
+    taught = replace(shop, recipe=recipe.model_copy(update={"memory": tiny.memory}))
+    assert build_duplex(taught, shop.codec(), words).memory is not None
 
 
 def test_only_the_parts_that_a_recipe_names_are_trained(place: Path, bundle: Path) -> None:

@@ -10,9 +10,9 @@ from antiphon.training.recipe import is_codec_recipe, load_recipe
 RECIPES = Path(__file__).parents[2] / "recipes"
 
 
-@pytest.mark.parametrize("name", ["cafe.yaml", "cafe-again.yaml", "cafe-voice.yaml"])
+@pytest.mark.parametrize("name", ["cafe", "cafe-again", "cafe-ears", "cafe-voice", "cafe-words"])
 def test_the_cafe_recipes_read_and_their_paths_exist(name: str) -> None:
-    recipe = load_recipe(RECIPES / name)
+    recipe = load_recipe(RECIPES / f"{name}.yaml")
     assert recipe.start is None or (recipe.start / "manifest.json").exists()
     assert recipe.scenario.exists()
     assert recipe.codec.exists()
@@ -46,6 +46,23 @@ def test_the_cafe_recipes_read_and_their_paths_exist(name: str) -> None:
             "name: x\nscenario: s\ncodec: c\ntiming: {opening: -1}\ncorpus: {conversations: 2}\n"
             "duplex: {steps: 1}\n",
             "timing.opening",
+        ),
+        ("name: x\nscenario: s\ncodec: c\ncorpus: {conversations: 2}\n", "`duplex`: .*is missing"),
+        ("name: x\nscenario: s\ncodec: c\nstart: b\n", "`duplex`: .*is missing"),
+        ("name: x\nscenario: s\ncodec: c\nduplex: {steps: 1}\n", "`duplex`: .*no `corpus`"),
+        (
+            "name: x\nscenario: s\ncodec: c\nstart: b\nmemory: {steps: 1}\nhearing: {steps: 1}\n",
+            "`hearing`: .*no `corpus`",
+        ),
+        (
+            "name: x\nscenario: s\ncodec: c\nstart: b\n"
+            "memory: {steps: 1, network: {num_attention_heads: 3}}\n",
+            "memory.network.*multiple",
+        ),
+        (
+            "name: x\nscenario: s\ncodec: c\nstart: b\n"
+            "memory: {steps: 1, network: {head_dim: 47}}\n",
+            "memory.network.*even",
         ),
         ("- just\n- a list\n", "mapping"),
         ("name: [unclosed\n", "YAML"),

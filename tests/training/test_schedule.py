@@ -17,7 +17,7 @@ def test_rate_warms_up_stays_and_falls() -> None:
 
 
 def test_matrices_of_layers_go_to_muon_and_each_parameter_to_one_optimiser() -> None:
-    network = duplex()
+    network = duplex(memory=False)
     found = optimisers(network.named_parameters(), OptimiserConfig())
     assert isinstance(found[0], torch.optim.Muon)
     groups = [p for o in found for g in o.param_groups for p in g["params"]]
@@ -26,7 +26,7 @@ def test_matrices_of_layers_go_to_muon_and_each_parameter_to_one_optimiser() -> 
 
 
 def test_frozen_parameters_are_left_out() -> None:
-    network = duplex()
+    network = duplex(memory=False)
     network.encoder.requires_grad_(False)
     found = optimisers(network.named_parameters(), OptimiserConfig())
     count = sum(len(g["params"]) for o in found for g in o.param_groups)
@@ -34,7 +34,7 @@ def test_frozen_parameters_are_left_out() -> None:
 
 
 def test_a_part_can_learn_faster_than_the_rest() -> None:
-    network = duplex()
+    network = duplex(memory=False)
     config = OptimiserConfig(learning_rate=1e-3, faster={"called": 10.0})
     found = optimisers(network.named_parameters(), config)
     rates = {id(p): g["initial"] for o in found for g in o.param_groups for p in g["params"]}
@@ -45,7 +45,7 @@ def test_a_part_can_learn_faster_than_the_rest() -> None:
 
 @pytest.mark.parametrize("part", ["cald", "encoder"])
 def test_a_part_that_cannot_learn_faster_is_named(part: str) -> None:
-    network = duplex()
+    network = duplex(memory=False)
     network.encoder.requires_grad_(False)
     with pytest.raises(RecipeError, match=f"optimiser.faster: '{part}'"):
         optimisers(network.named_parameters(), OptimiserConfig(faster={part: 2.0}))

@@ -365,8 +365,8 @@ def test_what_was_sampled_is_as_likely_afterwards(flat: Flat) -> None:
     vectors = heard_of(duplex, found, flat, LineMel(), 0.0, np.random.default_rng(0))
     rolled = roll(duplex, found, vectors, flat, CALLS, TIMING, Heat(0.0, 0.4), group=2)
     with torch.no_grad():
-        z = duplex.trunk(vectors.repeat_interleave(2, 0), rolled.own())
-        logs = decided(duplex.heads(z), rolled, TIMING, 1.0)
+        mind = duplex.mind(vectors.repeat_interleave(2, 0), rolled.own())
+        logs = decided(duplex.heads(mind), rolled, TIMING, 1.0)
     free = rolled.free
     assert torch.equal(logs.text.argmax(-1)[free], rolled.text[free])
     assert torch.equal(logs.call.argmax(-1)[free], rolled.call[free])
@@ -389,8 +389,8 @@ def test_the_gradient_makes_the_rewarded_of_two_behaviours_likelier(flat: Flat) 
     def likely() -> list[float]:
         """Of each of the two, the log-probability of what it said."""
         with torch.no_grad():
-            z = duplex.trunk(batch.vectors, batch.own)
-            logs = decided(duplex.heads(z), batch.rolled, TIMING, 1.0).text
+            mind = duplex.mind(batch.vectors, batch.own)
+            logs = decided(duplex.heads(mind), batch.rolled, TIMING, 1.0).text
         each = logs.gather(-1, batch.rolled.text[..., None])[..., 0]
         return [float(row) for row in (each * batch.rolled.free).sum(1)]
 

@@ -165,6 +165,31 @@ def unsigned(model: onnx.ModelProto) -> onnx.ModelProto:
     return model
 
 
+def stored_once(model: onnx.ModelProto) -> onnx.ModelProto:
+    """Large constants inside nodes as tensors of the graph, equal ones as one: transforms that the
+    codec computes, which would stay in 32 bits and stand there again wherever they are used.
+    """
+    names: dict[bytes, str] = {}
+    instead: dict[str, str] = {}
+    kept: list[onnx.NodeProto] = []
+    for node in model.graph.node:
+        value = next((a.t for a in node.attribute if a.name == "value"), None)
+        if node.op_type != "Constant" or value is None or np.prod(value.dims) < _SMALL:
+            kept.append(node)
+            continue
+        content = numpy_helper.to_array(value)
+        key = repr(content.shape).encode() + content.tobytes()
+        if key not in names:
+            names[key] = node.output[0]
+            model.graph.initializer.append(numpy_helper.from_array(content, node.output[0]))
+        instead[node.output[0]] = names[key]
+    for node in kept:
+        node.input[:] = [instead.get(name, name) for name in node.input]
+    del model.graph.node[:]
+    model.graph.node.extend(kept)
+    return model
+
+
 def plain_products(model: onnx.ModelProto) -> onnx.ModelProto:
     """Gemm as MatMul and Add: one kind of product to name, match and quantise."""
     wrapped: Any = ONNXModel(model)
@@ -269,7 +294,7 @@ def write(
     habits = timing.eagerness, timing.yielding, timing.due, timing.give_way
     step = FrameStep(duplex, codec.decoder, *habits).eval()
     model, specs = to_onnx(step)
-    model = plain_products(model)
+    model = stored_once(plain_products(model))
     places = weights.match(model, {f"step.{n}": p for n, p in step.state_dict().items()})
     network = {tensor for name, (tensor, _) in places.items() if name.startswith("step.duplex.")}
     exact = {t.name for t in model.graph.initializer} - {t for t, _ in places.values()}

@@ -21,6 +21,7 @@ app = typer.Typer(
 )
 
 _VALID_SHARE = 0.01
+VoiceGroup = Literal["train", "natural", "mixed", "test", "natural-test"]
 
 
 @app.command()
@@ -32,7 +33,7 @@ def build(
     ] = 1000,
     seed: Annotated[int, typer.Option(help="The same seed gives the same bytes.")] = 1,
     voices: Annotated[
-        Literal["train", "test"], typer.Option(help="Callers to train on, or those held out.")
+        VoiceGroup, typer.Option(help="Callers to train on, or those held out.")
     ] = "train",
     workers: Annotated[int, typer.Option(min=1, help="Processes.")] = 2,
     real: Annotated[
@@ -61,8 +62,9 @@ def build(
     from antiphon.corpus.build import Split
     from antiphon.corpus.build import build as build_corpus
 
-    valid = round(conversations * _VALID_SHARE) if voices == "train" else 0
-    parts: dict[Split, int] = {"train" if voices == "train" else "test": conversations - valid}
+    learnt = not voices.endswith("test")
+    valid = round(conversations * _VALID_SHARE) if learnt else 0
+    parts: dict[Split, int] = {"train" if learnt else "test": conversations - valid}
     if valid:
         parts["valid"] = valid
     for split, count in parts.items():
@@ -167,13 +169,35 @@ def clips(
 
 
 @app.command()
+def text(
+    scenario: Annotated[Path, typer.Argument(help="A scenario, such as scenarios/cafe.yaml.")],
+    out: Annotated[Path, typer.Option(help="A text file, a sentence a line.")],
+    sentences: Annotated[int, typer.Option(min=1, help="How many, no two alike.")] = 20_000,
+    seed: Annotated[int, typer.Option(help="The same seed gives the same sentences.")] = 1,
+) -> None:
+    """Write what a scenario's callers say, of the conversations that are trained on.
+
+    Example, for `antiphon corpus sentences`:
+
+        antiphon corpus text scenarios/cafe.yaml --out data/orders.txt
+    """
+    from antiphon.corpus.disk import put
+    from antiphon.corpus.scenario import load_scenario
+    from antiphon.corpus.sentences import callers_say
+
+    said = callers_say(load_scenario(scenario), sentences, seed)
+    put(out, ("\n".join(said) + "\n").encode())
+    typer.echo(f"{out}: {len(said)} sentences")
+
+
+@app.command()
 def sentences(
     texts: Annotated[list[Path], typer.Argument(help="Text files, a sentence a line.")],
     out: Annotated[Path, typer.Option(help="Folder for the recordings and their manifest.")],
     clips: Annotated[int, typer.Option(min=1, help="How many; sentences may come again.")] = 6000,
     seed: Annotated[int, typer.Option(help="The same seed gives the same sound.")] = 1,
     voices: Annotated[
-        Literal["train", "test"], typer.Option(help="Callers to train on, or those held out.")
+        VoiceGroup, typer.Option(help="Callers to train on, or those held out.")
     ] = "train",
     workers: Annotated[int, typer.Option(min=1, help="Processes.")] = 2,
 ) -> None:
@@ -196,6 +220,28 @@ def sentences(
             progress=progress,
         )
     typer.echo(f"{manifest}: {clips} clips")
+
+
+@app.command()
+def revoice(
+    manifest: Annotated[Path, typer.Argument(help="JSON lines of recordings with `text`.")],
+    out: Annotated[Path, typer.Option(help="Folder for the recordings and their manifest.")],
+    voices: Annotated[VoiceGroup, typer.Option(help="Who says them.")] = "natural-test",
+    seed: Annotated[int, typer.Option(help="The same seed gives the same sound.")] = 1,
+) -> None:
+    """Have other voices say what recordings say; labels such as `slots` stay.
+
+    Example, the same orders from speakers of another kind:
+
+        antiphon corpus revoice runs/orders/manifest.jsonl --out runs/natural-orders
+
+        antiphon eval commands --data runs/natural-orders/manifest.jsonl
+    """
+    from antiphon.corpus.sentences import revoice as say_again
+
+    with _bar("recordings") as progress:
+        made = say_again(manifest, out, voices=voices, seed=seed, progress=progress)
+    typer.echo(f"{made}")
 
 
 @contextmanager

@@ -40,7 +40,8 @@ from antiphon.corpus.disk import (
 from antiphon.corpus.mix import Spoken, mix
 from antiphon.corpus.real import Recording, read_recordings, read_sentences
 from antiphon.corpus.scenario import Scenario, load_scenario
-from antiphon.corpus.voices import Group, Speech, Voice, Voices
+from antiphon.corpus.voices import Cast, Group, Speech, Voice, Voices
+from antiphon.corpus.voices.silent import SilentVoices
 from antiphon.corpus.workers import made
 from antiphon.errors import CorpusError
 
@@ -74,10 +75,14 @@ class Plan(BaseModel):
 
 @dataclass(frozen=True)
 class Others:
-    """What stands in for callers' own words in turns outside the domain."""
+    """What stands in for callers' own words in turns outside the domain, and how often: recordings,
+    and, in turns that have none, sentences.
+    """
 
     recordings: Sequence[Recording] = ()
     sentences: Sequence[str] = ()
+    real_share: float = 0.0
+    talk_share: float = 0.0
 
 
 def build(
@@ -114,7 +119,7 @@ def build(
         scenario=scenario_path.name,
         scenario_sha256=_digest(scenario_path),
         seed=seed,
-        split=split or ("test" if voices == "test" else "train"),
+        split=split or ("test" if voices.endswith("test") else "train"),
         voices=voices,
         real=tuple(_digest(Path(path)) for path in real),
         real_share=real_share if real else 0.0,
@@ -124,7 +129,7 @@ def build(
     _agree(folder, plan)
     files = Files(scenario_path, tuple(map(Path, real)), tuple(map(Path, talk)))
     job = Job(files, folder, plan)
-    files.others()  # its errors belong here, too
+    job.others()  # its errors belong here, too
     there = len(read_index(folder / INDEX)) if (folder / INDEX).exists() else 0
     total = max(conversations, there)
     entries: list[Entry] = []
@@ -146,10 +151,6 @@ class Files:
     real: tuple[Path, ...] = ()
     talk: tuple[Path, ...] = ()
 
-    def others(self) -> Others:
-        """What stands in for callers outside the domain. Raises CorpusError."""
-        return Others(read_recordings(self.real), read_sentences(self.talk))
-
 
 class Job:
     """One worker's share of a build; its voices start with the first conversation it makes."""
@@ -165,19 +166,28 @@ class Job:
             return there
         if self._tools is None:
             scenario = load_scenario(self.files.scenario)
-            self._tools = (scenario, Voices(), self.files.others())
+            self._tools = (scenario, Voices(), self.others())
         scenario, voices, others = self._tools
         key = f"{self.plan.seed} {self.plan.split} {index}"
         dialogue = _dialogue(scenario, self.plan.split, random.Random(f"{key} dialogue"))
         conversation = speak(
             dialogue,
             scenario,
-            self.plan,
+            self.plan.voices,
             voices,
             others,
             random.Random(f"{key} sound"),
         )
         return write_conversation(self.folder, index, conversation)
+
+    def others(self) -> Others:
+        """What stands in for callers outside the domain. Raises CorpusError."""
+        return Others(
+            read_recordings(self.files.real),
+            read_sentences(self.files.talk),
+            self.plan.real_share,
+            self.plan.talk_share,
+        )
 
     def close(self) -> None:
         """End the voices."""
@@ -188,23 +198,23 @@ class Job:
 def speak(
     dialogue: Dialogue,
     scenario: Scenario,
-    plan: Plan,
-    voices: Voices,
+    group: Group,
+    voices: Cast,
     others: Others,
     rng: random.Random,
 ) -> Conversation:
-    """The dialogue in the voices of the plan, one caller throughout.
+    """The dialogue in the voices of a group, one caller throughout.
 
     The agent's tempo follows that of the caller's first turn for the whole call, or what it is
     told: people lean towards each other's (Street 1984), and nobody changes at every sentence.
     """
-    shape, caller = scenario.dialogue, voices.caller(plan.voices, rng)
+    shape, caller = scenario.dialogue, voices.caller(group, rng)
     spoken: list[Spoken] = []
     speed = dialogue.directed.speed if dialogue.directed else None
     for turn in dialogue.turns:
         chance = rng.random()
         outside = turn.speaker == "caller" and turn.intent == _OUT_OF_DOMAIN
-        if outside and others.recordings and chance < plan.real_share:
+        if outside and others.recordings and chance < others.real_share:
             recording = rng.choice(others.recordings)
             changes = {"text": recording.text, "pauses": (), "beside": ()}
             said = turn.model_copy(update=changes)
@@ -213,7 +223,7 @@ def speak(
                 data["recorded_without_text"] = True
             spoken.append(Spoken(said, recording.speech(), data))
             continue
-        if outside and others.sentences and rng.random() < plan.talk_share:
+        if outside and others.sentences and rng.random() < others.talk_share:
             text = _outside(scenario, others.sentences, rng) or turn.text
             turn = turn.model_copy(update={"text": text, "pauses": (), "beside": ()})
         if turn.speaker == "agent":
@@ -232,7 +242,15 @@ def speak(
     return mix(spoken, dialogue.tail)
 
 
-def _beside(said: Beside, voices: Voices, caller: Voice, rng: random.Random) -> Speech:
+def imagine(scenario: Scenario, split: Split, rng: random.Random) -> Conversation:
+    """A conversation of a split that nobody speaks: words and events when they might come, silence
+    for sound. A thousand take seconds.
+    """
+    dialogue = _dialogue(scenario, split, rng)
+    return speak(dialogue, scenario, "train", SilentVoices(), Others(), rng)
+
+
+def _beside(said: Beside, voices: Cast, caller: Voice, rng: random.Random) -> Speech:
     """What is said beside a turn: into the line, or away from it to somebody else in the room."""
     if said.kind == "backchannel":
         voice = voices.agent if said.by == "agent" else caller
@@ -252,7 +270,7 @@ def _outside(scenario: Scenario, sentences: Sequence[str], rng: random.Random) -
     values = [value.value for slot in scenario.slots.values() for value in slot.values]
     for _ in range(_TRIES):
         text = rng.choice(sentences)
-        padded = f" {text} "
+        padded = f" {text.replace(',', '')} "
         if not any(f" {value} " in padded for value in values):
             return text
     return None

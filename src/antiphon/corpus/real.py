@@ -23,7 +23,7 @@ from antiphon.errors import AudioError, CorpusError
 
 _LONGEST = 20.0  # s; a caller's turn is not longer
 _MOST_WORDS = 16  # of a sentence that somebody says
-_SENTENCE = re.compile(r"[a-z][a-z' ]*[a-z]")
+_SENTENCE = re.compile(r"[a-z][a-z', ]*[a-z]")
 _LOUD = 10**-3.0  # of the loudest 10 ms: what counts as speech
 
 
@@ -91,8 +91,8 @@ def read_recordings(manifests: Sequence[Path]) -> list[Recording]:
 
 
 def read_sentences(files: Sequence[Path]) -> list[str]:
-    """The sentences of all text files, one a line, as tokenizers take them: what has digits, other
-    signs than letters, or more than so many words is left out.
+    """The sentences of all text files, one a line, as voices take them: what has digits, other
+    signs than letters and commas, or more than so many words is left out.
 
     Raises CorpusError naming the file.
     """

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import multiprocessing
 import multiprocessing.util
+import os
+import threading
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
@@ -59,7 +61,16 @@ _maker: Maker[Any] | None = None  # a worker process's own
 def _start(maker: Maker[Any]) -> None:
     global _maker  # a pool's initializer has no other place for it
     _maker = maker
+    threading.Thread(target=_end_with_the_first, daemon=True).start()
     multiprocessing.util.Finalize(_maker, _maker.close, exitpriority=10)
+
+
+def _end_with_the_first() -> None:
+    """A pool whose process was killed would wait for work for ever."""
+    first = multiprocessing.parent_process()
+    assert first is not None
+    first.join()
+    os._exit(1)
 
 
 def _make(index: int) -> Any:

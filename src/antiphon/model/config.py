@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pydantic import BaseModel, ConfigDict, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 PAD = 0  # text and call streams: nothing in this frame
 END = 1  # text streams: the turn is over; call stream: the call is complete
@@ -51,6 +51,29 @@ class BackboneConfig(BaseModel):
     window: int = 300  # past frames that attention sees, 80 ms each
     dropout: float = 0.0
 
+    @model_validator(mode="after")
+    def _heads_divide(self) -> BackboneConfig:
+        if self.num_attention_heads % self.num_key_value_heads:
+            raise ValueError("num_attention_heads must be a multiple of num_key_value_heads")
+        if self.head_dim % 2:
+            raise ValueError("head_dim must be even: positions turn pairs of it")
+        return self
+
+
+class MemoryConfig(BackboneConfig):
+    """The memory of words: the same kind of layers, whose window is in events."""
+
+    hidden_size: int = 192
+    num_hidden_layers: int = 3
+    num_attention_heads: int = 4
+    num_key_value_heads: int = 2
+    head_dim: int = 48
+    intermediate_size: int = 512
+    window: int = 192
+    # The weight of its belief about a call's token; that of the trunk's is 1. More copies the
+    # transcript more faithfully, where that is right and where it is wrong.
+    trust: float = Field(default=1.0, gt=0)
+
 
 class ModelConfig(BaseModel):
     """The whole duplex network."""
@@ -65,11 +88,10 @@ class ModelConfig(BaseModel):
     encoder: EncoderConfig = EncoderConfig()
     backbone: BackboneConfig = BackboneConfig()
     depth_expansion: int = 2
+    memory: MemoryConfig | None = None
 
     @model_validator(mode="after")
     def _heads_divide(self) -> ModelConfig:
         if self.encoder.width % self.encoder.heads:
             raise ValueError("encoder.width must be a multiple of encoder.heads")
-        if self.backbone.num_attention_heads % self.backbone.num_key_value_heads:
-            raise ValueError("num_attention_heads must be a multiple of num_key_value_heads")
         return self

@@ -21,6 +21,7 @@ from antiphon.model.backbone import Backbone
 from antiphon.model.config import END, PAD, POSITIONS, TONES, TURN_STATES, ModelConfig
 from antiphon.model.depth import DepthHead
 from antiphon.model.encoder import Encoder
+from antiphon.model.memory import WordMemory
 from antiphon.model.state import State, prefixed, scope
 
 RECENT = 3  # pieces of a stream that the network is reminded of
@@ -42,8 +43,19 @@ class Own(NamedTuple):
     control: Tensor
 
 
+class Mind(NamedTuple):
+    """What every decision of a frame is made from.
+
+    z: [..., C], the trunk's state. words: [..., W], the memory of words; W is 0 where there is
+    none, or where it is not to be asked.
+    """
+
+    z: Tensor
+    words: Tensor
+
+
 class Heads(NamedTuple):
-    """Everything the trunk predicts for a frame, each [..., n] logits or [...] values."""
+    """Everything that is predicted for a frame, each [..., n] logits or [...] values."""
 
     text: Tensor
     caller_text: Tensor
@@ -167,6 +179,11 @@ class Duplex(nn.Module):
         )
         self.control = nn.ModuleList(nn.Embedding(count, width) for count in CONTROLS)
         self.backbone = Backbone(config.backbone)
+        self.memory = (
+            WordMemory(config.memory, config.text_vocabulary, config.call_vocabulary)
+            if config.memory
+            else None
+        )
         self.text_head = nn.Linear(width, config.text_vocabulary)
         self.caller_text_head = nn.Linear(width, config.text_vocabulary)
         self.call_head = nn.Linear(width, config.call_vocabulary)
@@ -179,10 +196,12 @@ class Duplex(nn.Module):
             config.depth_expansion,
         )
         self.apply(_initialise)
+        if self.memory is not None:  # it knows nothing yet, and changes nothing
+            nn.init.zeros_(self.memory.call_head.weight)
 
     def initial_state(self, batch: int) -> State:
         """A new call in every slot."""
-        long = torch.int64
+        long, words = torch.int64, self.memory
         return {
             **prefixed("encoder", self.encoder.initial_state(batch)),
             **prefixed("backbone", self.backbone.initial_state(batch)),
@@ -193,6 +212,7 @@ class Duplex(nn.Module):
             **prefixed("recent", _no_pieces(batch)),
             **prefixed("heard", _no_pieces(batch)),
             **prefixed("called", _no_pieces(batch)),
+            **({} if words is None else prefixed("memory", words.initial_state(batch))),
         }
 
     def _embed(self, vectors: Tensor, now: _Now) -> Tensor:
@@ -207,10 +227,20 @@ class Duplex(nn.Module):
             x = x + table(now.control[:, told])[:, None]
         return x
 
-    def forward(self, mel: Tensor, own: Own) -> tuple[Tensor, Tensor]:
-        """A whole recording: mel [B, 8 T, mels] to trunk states [B, T, C], encoder [B, 2 T, C]."""
+    def forward(self, mel: Tensor, own: Own) -> tuple[Mind, Tensor]:
+        """A whole recording: mel [B, 8 T, mels] to its mind [B, T, ...], encoder [B, 2 T, C]."""
         vectors, _ = self.encoder(mel)
-        return self.trunk(vectors, own), vectors
+        return self.mind(vectors, own), vectors
+
+    def mind(self, vectors: Tensor, own: Own) -> Mind:
+        """The mind [B, T, ...] of what the encoder made of a recording [B, 2 T, C]."""
+        return Mind(self.trunk(vectors, own), self.words(own))
+
+    def words(self, own: Own) -> Tensor:
+        """The memory of words [B, T, W]."""
+        if self.memory is None:
+            return own.codes.new_zeros(*own.text.shape, 0, dtype=torch.float32)
+        return self.memory(own.text, own.heard, own.call)
 
     def trunk(self, vectors: Tensor, own: Own) -> Tensor:
         """Trunk states [B, T, C] of what the encoder made of a recording [B, 2 T, C]."""
@@ -227,28 +257,36 @@ class Duplex(nn.Module):
         z, _ = self.backbone(self._embed(vectors, now))
         return z
 
-    def step(self, mel: Tensor, control: Tensor, state: State) -> tuple[Tensor, State]:
-        """One frame: mel [B, 8, mels], control [B, 2] to the trunk's state [B, C]; `remember`
+    def step(self, mel: Tensor, control: Tensor, state: State) -> tuple[Mind, State]:
+        """One frame: mel [B, 8, mels], control [B, 2] to the mind [B, ...]; `remember`
         completes it.
         """
         vectors, encoder = self.encoder(mel, scope(state, "encoder"))
-        z, trunk = self.trunk_step(vectors, control, state)
-        return z, {**prefixed("encoder", encoder), **trunk}
+        mind, trunk = self.trunk_step(vectors, control, state)
+        return mind, {**prefixed("encoder", encoder), **trunk}
 
-    def trunk_step(self, vectors: Tensor, control: Tensor, state: State) -> tuple[Tensor, State]:
+    def trunk_step(self, vectors: Tensor, control: Tensor, state: State) -> tuple[Mind, State]:
         """`step` from the encoder's vectors [B, 2, C] on; the encoder's state is not needed."""
+        heard, ages = _recalled(scope(state, "heard"))
         now = _Now(
             state["text"][:, None],
             state["call"][:, None],
             state["codes"][:, None],
             state["standing"][:, None],
             _recalled(scope(state, "recent")),
-            _recalled(scope(state, "heard")),
+            (heard, ages),
             _recalled(scope(state, "called")),
             control,
         )
         z, backbone = self.backbone(self._embed(vectors, now), scope(state, "backbone"))
-        return z[:, 0], prefixed("backbone", backbone)
+        z, new = z[:, 0], prefixed("backbone", backbone)
+        if self.memory is None:
+            return Mind(z, z[..., :0]), new
+        written = torch.where(ages[:, 0, 0] == 0, heard[:, 0, 0], PAD)
+        words, memory = self.memory.step(
+            state["text"], written, state["call"], scope(state, "memory")
+        )
+        return Mind(z, words), {**new, **prefixed("memory", memory)}
 
     def remember(
         self, state: State, text: Tensor, heard: Tensor, call: Tensor, codes: Tensor
@@ -267,15 +305,23 @@ class Duplex(nn.Module):
             **prefixed("called", _pushed(scope(state, "called"), call)),
         }
 
-    def heads(self, z: Tensor) -> Heads:
-        """All predictions but the codes, of z [..., C]."""
+    def call_scores(self, mind: Mind) -> Tensor:
+        """Logits of the call [..., call_vocabulary]."""
+        call = self.call_head(mind.z)
+        if self.memory is None or not mind.words.shape[-1]:
+            return call
+        return self.memory.weigh(call, mind.words)
+
+    def heads(self, mind: Mind) -> Heads:
+        """All predictions but the codes."""
+        z = mind.z
         light = self.light(z)
         turn, tone = light[..., 4 : 4 + len(TURN_STATES)], light[..., 4 + len(TURN_STATES) :]
         voice, pitch, energy, confidence = light[..., :4].unbind(-1)
         return Heads(
             text=self.text_head(z),
             caller_text=self.caller_text_head(z),
-            call=self.call_head(z),
+            call=self.call_scores(mind),
             voice=voice,
             turn=turn,
             tone=tone,

@@ -110,9 +110,9 @@ class FrameStep(nn.Module):
         mel, line = self.frontend(inputs.caller, state["line"])
         own = scope(state, "duplex")
         vectors, ears = self.duplex.encoder(mel, scope(own, "encoder"))
-        z, trunk = self.duplex.trunk_step(vectors, inputs.control, own)
+        mind, trunk = self.duplex.trunk_step(vectors, inputs.control, own)
         network = {**prefixed("encoder", ears), **trunk}
-        heads = self.duplex.heads(z)
+        heads = self.duplex.heads(mind)
         text_noise, code_noise = inputs.temperature[0], inputs.temperature[1]
         quiet = own["recent.pieces"][:, 0] <= END  # the agent's turn is over, or none has begun
         ready = 1 - heads.text.softmax(-1)[:, PAD]
@@ -140,7 +140,7 @@ class FrameStep(nn.Module):
         def pick(logits: Tensor, book: int) -> Tensor:
             return (logits + code_noise * inputs.noise_codes[:, book]).argmax(-1)
 
-        codes = self.duplex.depth.sample(z, text, pick)
+        codes = self.duplex.depth.sample(mind.z, text, pick)
         heard = heads.caller_text.argmax(-1)
         audio, decoder = self.decoder.step(codes, inputs.noise_audio, scope(state, "decoder"))
         new: State = {

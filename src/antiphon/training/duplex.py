@@ -21,7 +21,7 @@ from antiphon.corpus.calls import CallVocabulary
 from antiphon.corpus.delivery import FREE
 from antiphon.corpus.tokenizer import Tokenizer
 from antiphon.model.config import PAD, ModelConfig
-from antiphon.model.duplex import Duplex, Own
+from antiphon.model.duplex import Duplex, Mind, Own
 from antiphon.training.lines import LineMel, strength
 from antiphon.training.loop import Metrics
 from antiphon.training.prepare import Flat, Item
@@ -97,7 +97,11 @@ class DuplexObjective(nn.Module):
         config, duplex = self.config, self.duplex
         vectors, _ = duplex.encoder(batch.mel)
         z = duplex.trunk(vectors.masked_fill(batch.read[:, None, None], 0.0), batch.own)
-        heads = duplex.heads(z)
+        # The memory of words has its own lesson (training.memory). Taught together, on voices that
+        # the ears know well, the trunk is trusted too much on those that they do not.
+        heads = duplex.heads(Mind(z, z[..., :0]))
+        with torch.no_grad():
+            called = duplex.call_scores(Mind(z, duplex.words(batch.own))).argmax(-1)
         valid, heard = batch.valid, batch.valid & ~batch.read[:, None]
         text = _stream_loss(heads.text, batch.text, valid & ~batch.late, config.text_pad)
         caller = _stream_loss(heads.caller_text, batch.caller_text, heard, config.caller_pad)
@@ -115,7 +119,7 @@ class DuplexObjective(nn.Module):
             batch.spelled_lengths,
             zero_infinity=True,
         )
-        right = (heads.text.argmax(-1) == batch.text) & (heads.call.argmax(-1) == batch.call)
+        right = (heads.text.argmax(-1) == batch.text) & (called == batch.call)
         told = batch.tone.masked_fill(~heard, -1)
         tone = F.cross_entropy(
             heads.tone.float().flatten(0, 1), told.flatten(), ignore_index=-1, reduction="sum"

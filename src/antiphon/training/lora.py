@@ -39,7 +39,9 @@ WHOLE = (
 
 def adapt(duplex: Duplex, rank: int, alpha: int) -> Duplex:
     """Put adapters on the network in place: they, and the parts in WHOLE, alone are trained."""
-    config = LoraConfig(r=rank, lora_alpha=alpha, target_modules=list(TARGETS))
+    config = LoraConfig(
+        r=rank, lora_alpha=alpha, target_modules=list(TARGETS), exclude_modules=r"memory\..*"
+    )
     inject_adapter_in_model(config, cast("Any", duplex))
     for name, parameter in duplex.named_parameters():
         first = name.split(".")[0]

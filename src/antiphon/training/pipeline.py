@@ -1,6 +1,6 @@
 """From nothing to trained weights: the stages of a recipe, each skipped once it is done.
 
-    corpus -> prepare -> codec -> encode -> tokenizer -> hearing -> duplex
+    corpus -> prepare -> codec -> encode -> tokenizer -> hearing -> memory -> duplex
 
 and then `antiphon.bundle.export` writes the bundle.
 
@@ -44,6 +44,7 @@ from antiphon.training.hearing import HearingTask
 from antiphon.training.lines import LineMel
 from antiphon.training.loop import fit
 from antiphon.training.lora import adapt, merge
+from antiphon.training.memory import MemoryTask
 from antiphon.training.prepare import Flat, prepare, read_items
 from antiphon.training.recipe import DuplexPart, Recipe
 from antiphon.training.recordings import load as load_recordings
@@ -51,9 +52,9 @@ from antiphon.training.rollout import Case, Rollout, exactly
 from antiphon.training.start import TOKENIZER, codec_of, keep_some, sizes_of, start_from
 from antiphon.training.streams import CHARACTERS
 
-STAGES = ("corpus", "prepare", "codec", "encode", "tokenizer", "hearing", "duplex")
+STAGES = ("corpus", "prepare", "codec", "encode", "tokenizer", "hearing", "memory", "duplex")
 SPLITS: tuple[Literal["train", "valid"], ...] = ("train", "valid")
-PARALLEL = ("hearing", "duplex")  # stages that more than one process can share
+PARALLEL = ("hearing", "memory", "duplex")  # stages that more than one process can share
 
 
 @dataclass(frozen=True)
@@ -111,6 +112,8 @@ class Workshop:
             if "ctc_rate" in ears.model_fields_set:  # the one size that fine-tuning can change
                 ears = started.encoder.model_copy(update={"ctc_rate": ears.ctc_rate})
                 started = started.model_copy(update={"encoder": ears})
+            if self.recipe.memory is not None and started.memory is None:
+                started = started.model_copy(update={"memory": self.recipe.memory.network})
             return started.model_copy(update={"call_vocabulary": len(self.calls)})
         return ModelConfig(
             text_vocabulary=tokenizer.size,
@@ -120,14 +123,14 @@ class Workshop:
             codebook_size=codec.config.codebook_size,
             encoder=self.recipe.encoder,
             backbone=self.recipe.backbone,
+            memory=self.recipe.memory.network if self.recipe.memory else None,
         )
 
 
 def run(shop: Workshop, stages: Sequence[str], tell: Callable[[str], None]) -> None:
     """Run stages in their order."""
-    if shop.data is None and (
-        shop.recipe.corpus.real or shop.recipe.corpus.talk or shop.recipe.noise
-    ):
+    corpus = shop.recipe.corpus
+    if shop.data is None and corpus and (corpus.real or corpus.talk or shop.recipe.noise):
         tell("No data folder was named (--data), so this trains without real speech and noise.")
     for stage in STAGES:
         if stage in stages:
@@ -139,6 +142,8 @@ def _corpus(shop: Workshop) -> None:
     from antiphon.corpus.build import build
 
     part = shop.recipe.corpus
+    if part is None:
+        return
     counts = {"train": part.conversations, "valid": part.validation}
     for split in SPLITS:
         with Progress() as bar:
@@ -148,6 +153,7 @@ def _corpus(shop: Workshop) -> None:
                 shop.folder / "corpus" / split,
                 conversations=counts[split],
                 seed=part.seed,
+                voices=part.voices,
                 split=split,
                 workers=shop.workers,
                 real=shop.beside(part.real) if split == "train" else [],
@@ -159,6 +165,8 @@ def _corpus(shop: Workshop) -> None:
 
 
 def _prepare(shop: Workshop) -> None:
+    if shop.recipe.corpus is None:
+        return
     for split in ("train", "valid"):
         corpus = Corpus.open(shop.folder / "corpus" / split)
         with Progress() as bar:
@@ -203,6 +211,8 @@ def train_codec_alone(recipe: Path, corpus: Path, folder: Path) -> None:
 
 
 def _encode(shop: Workshop) -> None:
+    if shop.recipe.corpus is None:
+        return
     codec = shop.codec()
     for split in ("train", "valid"):
         with Progress() as bar:
@@ -225,6 +235,7 @@ def _tokenizer(shop: Workshop) -> None:
     if shop.tokenizer_path.exists():
         return
     if shop.recipe.start is not None:
+        shop.folder.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(shop.recipe.start / TOKENIZER, shop.tokenizer_path)
         return
     items = read_items(shop.folder / "flat" / "train")
@@ -302,9 +313,33 @@ def _set_mel_scale(encoder: Encoder, task: HearingTask) -> None:
     encoder.scale.copy_(mel.std(0).clamp(min=1.0))
 
 
+def _memory(shop: Workshop) -> None:
+    part = shop.recipe.memory
+    if part is None or (shop.folder / "memory" / "final.pt").exists():
+        return
+    if not any(intent.call for intent in shop.scenario.intents.values()):
+        raise RecipeError(
+            f"{shop.recipe.scenario}: no intent calls a tool, so a memory of words has nothing to "
+            "learn; leave `memory` out of the recipe"
+        )
+    tokenizer = Tokenizer.load(shop.tokenizer_path)
+    memory = build_duplex(shop, shop.codec(), tokenizer).memory
+    assert memory is not None  # the recipe asks for one
+    task = MemoryTask(
+        memory,
+        shop.scenario,
+        tokenizer,
+        shop.recipe.timing,
+        conversations=part.conversations,
+        misheard=part.misheard,
+        seed=part.seed,
+    )
+    fit(_fabric(shop, _several(shop)), task, part, shop.folder / "memory")
+
+
 def _duplex(shop: Workshop) -> None:
     part, timing = shop.recipe.duplex, shop.recipe.timing
-    if (shop.folder / "duplex" / "final.pt").exists():
+    if part is None or (shop.folder / "duplex" / "final.pt").exists():
         return
     codec, tokenizer = shop.codec(), Tokenizer.load(shop.tokenizer_path)
     duplex = build_duplex(shop, codec, tokenizer)
@@ -327,8 +362,11 @@ def _duplex(shop: Workshop) -> None:
 
 
 def _freeze(duplex: Duplex, part: DuplexPart) -> None:
-    """Leave as they are what the recipe does not want trained."""
+    """Leave as they are what the recipe does not want trained, and what this stage does not."""
     parts = dict(duplex.named_children())
+    if duplex.memory is not None:
+        duplex.memory.requires_grad_(False)
+        del parts["memory"]
     strange = sorted(set(part.only) - set(parts))
     if strange:
         raise RecipeError(
@@ -342,17 +380,26 @@ def _freeze(duplex: Duplex, part: DuplexPart) -> None:
 def build_duplex(shop: Workshop, codec: Codec, tokenizer: Tokenizer) -> Duplex:
     """The network at the start of the duplex stage.
 
-    New, or as the bundle is that the recipe starts from; with its ears as the hearing stage left
-    them, where there was one, and with adapters where the recipe asks for them.
+    New, or as the bundle is that the recipe starts from; with its ears and its memory of words as
+    their stages left them, where there were such, and with adapters where the recipe asks for them.
     """
     recipe = shop.recipe
     duplex = Duplex(shop.model_config(codec, tokenizer))
     ears = shop.folder / "hearing" / "final.pt"
     if recipe.start is not None:
-        start_from(duplex, recipe.start, shop.calls)
+        strange = start_from(duplex, recipe.start, shop.calls)
+        if strange and duplex.memory is not None and recipe.memory is None:
+            raise RecipeError(
+                f"{recipe.start}: its memory of words does not know the calls of {recipe.scenario} "
+                f"({strange[0]}); a recipe with `memory` teaches it"
+            )
     if ears.exists():
         saved = torch.load(ears, map_location="cpu", weights_only=True)["network"]
         duplex.encoder.load_state_dict(_strip(saved, "encoder."))
+    words = shop.folder / "memory" / "final.pt"
+    if duplex.memory is not None and words.exists():
+        saved = torch.load(words, map_location="cpu", weights_only=True)["network"]
+        duplex.memory.load_state_dict(_strip(saved, "memory."))
     if recipe.lora is not None:
         adapt(duplex, recipe.lora.rank, recipe.lora.alpha)
     return duplex
@@ -414,6 +461,10 @@ def trained(shop: Workshop) -> Duplex:
     recipe = shop.recipe
     codec, tokenizer = shop.codec(), Tokenizer.load(shop.tokenizer_path)
     duplex = build_duplex(shop, codec, tokenizer)
+    if recipe.duplex is None:
+        if not (shop.folder / "memory" / "final.pt").exists():
+            raise RecipeError(f"{shop.folder}: nothing is trained here yet; run the memory stage")
+        return duplex
     final, last = shop.folder / "duplex" / "final.pt", shop.folder / "duplex" / "last.pt"
     path = final if final.exists() else last
     if not path.exists():
@@ -434,5 +485,6 @@ _RUN: dict[str, Callable[[Workshop], None]] = {
     "encode": _encode,
     "tokenizer": _tokenizer,
     "hearing": _hearing,
+    "memory": _memory,
     "duplex": _duplex,
 }

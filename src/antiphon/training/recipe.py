@@ -7,7 +7,7 @@ relative to the data folder that the user names, and are left out, said plainly,
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, TypeVar, cast
+from typing import Any, Literal, TypeVar, cast
 
 import yaml
 from pydantic import (
@@ -21,13 +21,14 @@ from pydantic import (
 
 from antiphon.codec.precision import Precision
 from antiphon.errors import RecipeError
-from antiphon.model.config import BackboneConfig, EncoderConfig
+from antiphon.model.config import BackboneConfig, EncoderConfig, MemoryConfig
 from antiphon.training.duplex import LossConfig
 from antiphon.training.loop import LoopConfig
 from antiphon.training.streams import Timing
 from antiphon.training.tune_config import TuneConfig
 
 Checked = TypeVar("Checked", bound=BaseModel)
+_Trained = TypeVar("_Trained")
 
 
 class _Part(BaseModel):
@@ -40,6 +41,7 @@ class CorpusPart(_Part):
     conversations: int = Field(gt=0)
     validation: int = 150
     seed: int = 1
+    voices: Literal["train", "mixed", "natural"] = "train"  # antiphon.corpus.voices.GROUPS
     real: tuple[str, ...] = ()  # manifests whose clips stand in for out-of-domain callers
     real_share: float = 0.5
     talk: tuple[str, ...] = ()  # text files whose sentences other out-of-domain callers say
@@ -52,6 +54,14 @@ class HearingPart(LoopConfig):
     batch_seconds: float = 80.0
     real: tuple[str, ...] = ()  # manifests with text
     real_share: float = 0.2
+
+
+class MemoryPart(LoopConfig):
+    """The memory of words, on conversations that nobody speaks."""
+
+    network: MemoryConfig = MemoryConfig()  # a bundle that has one keeps its sizes
+    conversations: int = Field(48, gt=0)  # in a batch
+    misheard: float = Field(0.05, ge=0, le=1)  # of the caller's pieces come in wrong
 
 
 class DuplexPart(LoopConfig):
@@ -85,14 +95,31 @@ class Recipe(_Part):
     timing: Timing = Timing()
     encoder: EncoderConfig = EncoderConfig()
     backbone: BackboneConfig = BackboneConfig()
-    corpus: CorpusPart
+    corpus: CorpusPart | None = None  # None: only a bundle's memory of words is trained
     hearing: HearingPart | None = None
-    duplex: DuplexPart
+    memory: MemoryPart | None = None
+    duplex: DuplexPart | None = Field(None, validate_default=True)
     tune: TuneConfig | None = None  # antiphon tune, once all is trained
     noise: tuple[str, ...] = ()  # recordings of noise below the data folder
     development: str | None = None  # manifest of real commands to validate on
     processes: int = 1
     precision: Precision = "bf16-mixed"  # 32 bits on a CPU that is slow at it
+
+    @property
+    def losses(self) -> LossConfig:
+        """The losses of the duplex stage."""
+        return self.duplex.losses if self.duplex else LossConfig()
+
+    @field_validator("hearing", "duplex")
+    @classmethod
+    def _has_what_it_trains_on(cls, part: _Trained, info: ValidationInfo) -> _Trained:
+        given = info.data
+        if part is not None and "corpus" in given and given["corpus"] is None:
+            raise ValueError("is trained on a corpus, and the recipe has no `corpus`")
+        alone = info.field_name == "duplex" and part is None
+        if alone and not (given.get("start") and given.get("memory")):
+            raise ValueError("is missing; only a recipe with `start` and `memory` does without")
+        return part
 
     @field_validator("keep", "keep_ears")
     @classmethod

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
@@ -23,8 +24,12 @@ _BY_CALL = {
     "standing.weight": 1,
     "call_head.weight": 0,
     "call_head.bias": 0,
+    "memory.called.weight": 0,
+    "memory.call_head.weight": 0,
+    "memory.call_head.bias": 0,
 }
 _LATER = ("control.", "called.")  # inputs that older bundles do not have
+_MEMORY = "memory."  # nor a part of the network that knows nothing, and changes nothing, at first
 
 
 def sizes_of(bundle: Path) -> ModelConfig:
@@ -52,15 +57,17 @@ def codec_of(bundle: Path) -> Codec:
     return codec.eval()
 
 
-def start_from(duplex: Duplex, bundle: Path, calls: CallVocabulary) -> None:
-    """Load a bundle's network into `duplex`; a new scenario's call tokens start fresh.
+def start_from(duplex: Duplex, bundle: Path, calls: CallVocabulary) -> list[str]:
+    """Load a bundle's network into `duplex`; returns the call tokens that start fresh.
 
-    Call tokens that both scenarios name alike keep what they have learnt.
+    Call tokens that the bundle's scenario and the new one name alike keep what they have learnt.
 
     Raises:
         BundleError: the bundle's network has other parts than this antiphon's.
     """
     duplex.load_state_dict(_weights(duplex, bundle, calls))
+    known = _labels(bundle)
+    return [label for label in calls.labels if label not in known]
 
 
 def keep_some(
@@ -85,6 +92,11 @@ def keep_some(
     duplex.load_state_dict({name: own[name].lerp(before[name], kept(name)) for name in own})
 
 
+def _labels(bundle: Path) -> Sequence[str]:
+    """The call tokens of a bundle."""
+    return load_scenario(bundle / "scenario.yaml").call_vocabulary.labels
+
+
 def _weights(duplex: Duplex, bundle: Path, calls: CallVocabulary) -> dict[str, torch.Tensor]:
     """A bundle's network as weights of `duplex`; what the bundle lacks is as `duplex` has it."""
     found = {
@@ -92,11 +104,12 @@ def _weights(duplex: Duplex, bundle: Path, calls: CallVocabulary) -> dict[str, t
         for name, value in graph_weights.load(bundle, bundle / GRAPH).items()
         if name.startswith("step.duplex.")
     }
-    before = load_scenario(bundle / "scenario.yaml").call_vocabulary.labels
+    before = _labels(bundle)
     own = duplex.state_dict()
     # Inputs that came later do nothing at first: a bundle from before styles was told none, and
     # one from before the memory of calls made do with the tokens that stand.
-    weights = {n: torch.zeros_like(v) for n, v in own.items() if n.startswith(_LATER)} | found
+    weights = {n: torch.zeros_like(v) for n, v in own.items() if n.startswith(_LATER)}
+    weights |= {n: v for n, v in own.items() if n.startswith(_MEMORY)} | found
     differing = sorted(set(own) ^ set(weights))
     if differing:
         raise BundleError(

@@ -45,7 +45,7 @@ from antiphon.training.tune_rollout import Decided, Heat, Rolled, decided, heard
 from antiphon.training.tune_scenes import Kind, Scene, backchannels, draw, scenes
 
 FOLDER, PREFIX = "tune", "anchor.duplex."
-_FROZEN = ("encoder", "depth")
+_FROZEN = ("encoder", "depth", "memory")
 _LEAST_SPREAD = 0.1  # of a group's rewards: a smaller one says little
 
 
@@ -70,8 +70,9 @@ class TuneObjective(nn.Module):
         super().__init__()
         self.anchor = DuplexObjective(duplex, losses)
         self.config, self.timing = config, timing
-        for name in _FROZEN:
-            duplex.get_submodule(name).requires_grad_(False)
+        for name, part in duplex.named_children():
+            if name in _FROZEN:
+                part.requires_grad_(False)
 
     def train(self, mode: bool = True) -> TuneObjective:
         """Dropout stays off: what was sampled is as likely as it was then."""
@@ -80,8 +81,8 @@ class TuneObjective(nn.Module):
     def forward(self, batch: TuneBatch) -> dict[str, Tensor]:
         """The terms of `loss`, unweighted, and `loss`."""
         duplex, rolled = self.anchor.duplex, batch.rolled
-        z = duplex.trunk(batch.vectors, batch.own)
-        now = decided(duplex.heads(z), rolled, self.timing, self.config.temperature)
+        mind = duplex.mind(batch.vectors, batch.own)
+        now = decided(duplex.heads(mind), rolled, self.timing, self.config.temperature)
         chosen = _chosen(now.text, rolled.text) + _chosen(now.call, rolled.call)
         rows = len(chosen)
         policy = -(batch.advantage * chosen * rolled.free).sum() / rows
@@ -174,7 +175,7 @@ class TuneTask:
         with torch.no_grad():
             start = self.start.to(device)
             before = decided(
-                start.heads(start.trunk(vectors, own)), rolled, self.timing, config.temperature
+                start.heads(start.mind(vectors, own)), rolled, self.timing, config.temperature
             )
         figures = {"reward": float(np.mean([j.total(config.rewards) for j in judged]))}
         for name in TERMS:
@@ -246,7 +247,7 @@ class Tuning:
             self.tokenizer,
             shop.calls,
             shop.recipe.timing,
-            shop.recipe.duplex.losses,
+            shop.recipe.losses,
             rollout=Rollout({}, self.tokenizer, shop.calls),
             batch_seconds=config.anchor_seconds,
             longest=config.longest,
@@ -294,7 +295,7 @@ class Tuning:
                 held_out,
                 valid,
                 judge,
-                self.shop.recipe.duplex.losses,
+                self.shop.recipe.losses,
                 self.config,
                 lambda done, total: bar.update(shown, completed=done, total=total),
             )

@@ -165,8 +165,8 @@ def roll(
     every = torch.arange(rows, device=device)
     for s in range(max(scene.frames - scene.prefix for scene in scenes)):
         at = (given + s).clamp(max=frames - 1)
-        z, network = duplex.trunk_step(_frame(vectors, at), control, state)
-        heads = duplex.heads(z)
+        mind, network = duplex.trunk_step(_frame(vectors, at), control, state)
+        heads = duplex.heads(mind)
         now = torch.from_numpy(np.stack([d.mask() for d in decoders])).to(device)
         quiet = state["recent.pieces"][:, 0] <= END
         noise = _gumbel((rows, sizes.call_vocabulary), generator, device)
@@ -178,7 +178,7 @@ def roll(
         def pick(logits: Tensor, book: int, noises: Tensor = noises) -> Tensor:
             return _pick(logits, noises[:, book], heat.codes)
 
-        sounded = duplex.depth.sample(z, said, pick)
+        sounded = duplex.depth.sample(mind.z, said, pick)
         wrote = heads.caller_text.argmax(-1)
         state = {**network, **duplex.remember(state, said, wrote, made, sounded)}
         for decoder, token in zip(decoders, cast("list[int]", made.tolist()), strict=True):
@@ -233,8 +233,8 @@ def _listen(duplex: Duplex, vectors: Tensor, past: _Past, given: Tensor) -> tupl
     for p in range(longest):
         at = p - longest + given
         active, at = at >= 0, at.clamp(min=0)
-        z, network = duplex.trunk_step(_frame(vectors, at), past.control, state)
-        wrote = duplex.heads(z).caller_text.argmax(-1)
+        mind, network = duplex.trunk_step(_frame(vectors, at), past.control, state)
+        wrote = duplex.heads(mind).caller_text.argmax(-1)
         new = duplex.remember(
             state, past.text[rows, at], wrote, past.call[rows, at], past.codes[rows, at]
         )

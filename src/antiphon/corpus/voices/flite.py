@@ -18,6 +18,7 @@ import numpy.typing as npt
 
 from antiphon.corpus.conversation import Speaker
 from antiphon.corpus.voices.engine import EngineVoice
+from antiphon.corpus.voices.forced import carried_over
 from antiphon.corpus.voices.manner import AS_MADE, Manner
 from antiphon.corpus.voices.speech import CASUAL, Sound, Spellings, Timed
 from antiphon.errors import VoiceError
@@ -27,6 +28,8 @@ INSTALL = "apt-get install flite"
 
 # How people say what cmulex gets wrong (it has "latte" as L AE T).
 SPELLINGS = CASUAL | {"latte": (1.0, ("latay",))}
+
+_AUDIBLE = 0.02  # of the loudest sample
 
 # flite keeps the pointers to these names, not copies: they must live as long as the process.
 _STRETCH, _SHIFT = b"duration_stretch", b"f0_shift"
@@ -115,6 +118,26 @@ def synthesise(
         token = lib.item_next(token)
     lib.delete_utterance(utterance)
     return samples, rate, tokens
+
+
+def timed_by(
+    person: str, samples: npt.NDArray[Any], rate: int, line: str, stretch: float
+) -> list[Timed]:
+    """Times of the line's tokens in `samples` [N], carried over from `person`, who says it too.
+
+    Nothing warps silence well, so the first and the last are cut back to where there is sound: when
+    a turn ends is what an agent learns to hear.
+    """
+    known, known_rate, times = synthesise(person, line, {_STRETCH: stretch}, 1)
+    tokens = carried_over(samples, rate, known / 32768, known_rate, times)
+    loudness = np.abs(samples)
+    loud = np.flatnonzero(loudness > _AUDIBLE * loudness.max(initial=0.0)) / rate
+    if tokens and len(loud):
+        text, start, end = tokens[0]
+        tokens[0] = text, min(max(start, float(loud[0])), end), end
+        text, start, end = tokens[-1]
+        tokens[-1] = text, start, max(min(end, float(loud[-1])), start)
+    return tokens
 
 
 def _load(name: str, mode: int = ctypes.DEFAULT_MODE) -> ctypes.CDLL:

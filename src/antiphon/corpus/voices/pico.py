@@ -13,8 +13,7 @@ import numpy as np
 
 from antiphon.corpus.conversation import Speaker
 from antiphon.corpus.voices.engine import EngineVoice
-from antiphon.corpus.voices.flite import synthesise
-from antiphon.corpus.voices.forced import carried_over
+from antiphon.corpus.voices.flite import timed_by
 from antiphon.corpus.voices.manner import AS_MADE, Manner
 from antiphon.corpus.voices.speech import CASUAL, Sound, Spellings
 from antiphon.errors import VoiceError
@@ -51,9 +50,7 @@ class PicoVoice(EngineVoice):
         if not pcm:
             raise VoiceError(f'pico could not say "{line}"')
         samples = np.frombuffer(pcm, "<i2").astype(np.float32) / 32768
-        known, known_rate, times = synthesise(_TIMED_BY, line, {b"duration_stretch": stretch}, 1)
-        tokens = carried_over(samples, _RATE, known / 32768, known_rate, times)
-        return samples, _RATE, tokens
+        return samples, _RATE, timed_by(_TIMED_BY, samples, _RATE, line, stretch)
 
 
 def _engine(person: str) -> Any:
